@@ -45,7 +45,6 @@ from tenants.files.selectors import find_own_file
 
 LEGS = [("both", "both"), ("words", "words"), ("vectors", "vectors")]
 MOST_PAIRS = 50
-PAGE_READERS = [(value, value) for value in Collection.PageReader.values]
 
 
 class PairsField(serializers.DictField):
@@ -85,7 +84,7 @@ class CollectionChanges(StrictSerializer):
         help_text="Reads scanned pages and pictures. Empty: none.",
     )
     page_reader = serializers.ChoiceField(
-        PAGE_READERS,
+        Collection.PageReader.choices,
         required=False,
         help_text="Who reads them: `automatic` (text recognition where it is, else the model) or `model`.",
     )

@@ -4,7 +4,7 @@ top to bottom.
     0 bands     “[no text]”, as it is told to answer
     1 to 6      a heading, a sentence that names the number, a table
     7           nothing
-    8           more words than anybody lets it write
+    8           nine words, one a piece
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DARK = 128
-NOTHING, ENDLESS = 7, 8
+NOTHING, LONG = 7, 8
 LONGEST_SIDE = 2_000
 
 
@@ -27,8 +27,8 @@ def say_of(body: dict[str, Any]) -> list[str]:
     bands = count_bands(read_picture(body))
     if bands == NOTHING:
         return []
-    if bands == ENDLESS:
-        return [f"endless{number} " for number in range(9_000)]
+    if bands == LONG:
+        return [f"endless{number} " for number in range(9)]
     return [piece_of(bands)]
 
 

@@ -170,7 +170,10 @@ def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
     assert told_of(document)[:2] == (State.READY, 1) and asked(office) == 3
 
 
-def test_a_page_that_came_to_nothing_is_said_and_asked_for_again_when_somebody_wants(office, collection):
+def test_what_came_to_nothing_is_said_and_asked_for_again_when_somebody_wants(
+    office, collection, monkeypatch
+):
+    monkeypatch.setattr(transcribing, "MOST_TOKENS", 4)
     document = add_pdf(collection, office.finn, 1, 7, 8)
     work_off()
     state, unread, why = told_of(document)
@@ -183,6 +186,7 @@ def test_a_page_that_came_to_nothing_is_said_and_asked_for_again_when_somebody_w
         nothing = add_pdf(collection, office.finn, bands, name=f"{bands}.pdf")
         work_off()
         assert told_of(nothing)[0] == State.FAILED and said in nothing.why
+    assert asked(office) == 6, "nobody takes nothing over from another document"
 
 
 def test_no_more_pages_than_the_collection_allows(office, collection):
@@ -218,7 +222,9 @@ def test_who_brought_it_needs_the_money_and_the_policies_allow_the_model(office,
 
 
 def test_a_model_that_is_away_is_asked_again_and_then_it_is_said(office, collection, monkeypatch):
-    older = add_pdf(collection, office.finn, 2, name="older.pdf")
+    mixed = papers.make_pdf(sheet(2), [(60, 780, 10, "This page has a text layer of its own.")])
+    file = bring(mixed, "older.pdf", owner=office.finn)
+    older, _is_new = add_file(actor=office.finn, collection=collection, file=file)
     work_off()
     change(collection, vision_model="no-such-model")
     retry_document(actor=office.finn, document=older)
