@@ -24,6 +24,7 @@ UNDECIDED = [
     "reason_words",
     "page_count",
     "scanned_page_count",
+    "read_by",
     "fetched_at",
     "facts",
     "validators",

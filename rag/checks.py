@@ -14,5 +14,8 @@ def scanned_pages_are_recognised(app_configs, **kwargs):
         return [Info(f"Scanned pages are read by {recogniser.path}.", id="atrium.I006")]
     missing = ", ".join(name for name in LANGUAGES if name not in known)
     what = "are read in part" if recogniser else "are not read"
-    hint = "Install tesseract (Debian: tesseract-ocr tesseract-ocr-deu tesseract-ocr-chi-sim)."
+    hint = (
+        "Install tesseract (Debian: tesseract-ocr tesseract-ocr-deu tesseract-ocr-chi-sim), or let a "
+        "vision model read them (settings of each collection)."
+    )
     return [Warning(f"Scanned pages {what}: no {missing}.", hint=hint, id="atrium.W006")]

@@ -8,7 +8,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from foundation.refusals import Refusal, texts_by_field
-from rag.models import Collection, Language
+from rag.models import MOST_VISION_PAGES, Collection, Language
 from tenants.data_policy import DataPolicy
 
 PRIVATE, SHARED = "private", "shared"
@@ -60,6 +60,33 @@ class CollectionForm(RefusedForm):
         required=False,
         help_text=_("An embedding model finds what means the same in other words, also across languages."),
     )
+    vision_model = forms.ChoiceField(
+        label=_("Vision model for scanned pages"),
+        required=False,
+        help_text=_(
+            "Reads pages without a text layer, and pictures. What it costs is paid by whoever brings the "
+            "document."
+        ),
+    )
+    page_reader = forms.ChoiceField(
+        label=_("Who reads scanned pages"),
+        choices=[
+            (
+                Collection.PageReader.AUTOMATIC,
+                _("The text recognition of this installation; where it has none, the vision model"),
+            ),
+            (Collection.PageReader.MODEL, _("The vision model, which also reads handwriting and tables")),
+        ],
+        initial=Collection.PageReader.AUTOMATIC,
+        widget=forms.RadioSelect,
+    )
+    vision_pages = forms.IntegerField(
+        label=_("Most pages of a document for the vision model"),
+        min_value=1,
+        max_value=MOST_VISION_PAGES,
+        initial=50,
+        help_text=_("Scanned pages beyond these are not read, and the document says so."),
+    )
     chunk_characters = forms.IntegerField(
         label=_("Length of a passage"),
         min_value=200,
@@ -89,6 +116,7 @@ class CollectionForm(RefusedForm):
         self,
         *args: Any,
         models: Sequence[tuple[str, str]],
+        vision_models: Sequence[tuple[str, str]],
         may_share: bool,
         is_new: bool,
         has_ragflow: bool = False,
@@ -96,6 +124,12 @@ class CollectionForm(RefusedForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["embedding_model"].choices = [("", _("By words only")), *models]
+        self.fields["vision_model"].choices = [("", _("No vision model")), *vision_models]
+        if not vision_models:
+            self.fields["vision_model"].help_text = _(
+                "None of the models that you may use reads images. An administrator can connect one and give "
+                "you the right to use it."
+            )
         if is_new and models:
             self.fields["embedding_model"].initial = models[0][0]
         self.fields["data_policy"].choices = [
@@ -106,7 +140,8 @@ class CollectionForm(RefusedForm):
         if not has_ragflow:
             del self.fields["engine"]
         if is_new:
-            del self.fields["chunk_characters"], self.fields["uses_graph"]
+            for name in ("chunk_characters", "uses_graph", "page_reader", "vision_pages"):
+                del self.fields[name]
 
     @property
     def is_shared(self) -> bool:
@@ -120,6 +155,9 @@ def values_of(collection: Collection) -> dict[str, Any]:
         "engine",
         "languages",
         "embedding_model",
+        "vision_model",
+        "page_reader",
+        "vision_pages",
         "chunk_characters",
         "uses_graph",
         "data_policy",

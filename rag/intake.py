@@ -19,12 +19,12 @@ from rag.booking import get_booking
 from rag.engines.pgvector import generations
 from rag.engines.ragflow.account import check_engine
 from rag.holdings import make_room_beside
-from rag.models import Collection, Document
+from rag.models import Collection, Document, PageReading
 from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
-from rag.work_names import HAND_OVER, READ, REBUILD
+from rag.work_names import READ, READING, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
 from tenants.files.services import delete_file, store_file
@@ -99,6 +99,7 @@ def _order_reading(actor: User | None, document: Document, **arguments: object) 
         state=Document.State.WAITING, reason="", reason_words=None
     )
     document.refresh_from_db(fields=["state", "reason", "reason_words"])
+    document.page_readings.filter(outcome__in=PageReading.UNREAD).delete()  # the model is asked again
     return order(READ, document.pk, arguments=arguments, ordered_by=actor.pk if actor else None)
 
 
@@ -242,7 +243,7 @@ def cancel_document(*, actor: User | None, document: Document) -> Document:
 
 def find_reading(document: Document) -> Work | None:
     """The work of reading it, where that waits or is being done."""
-    row = find_newest_work((READ, HAND_OVER), [document.pk]).get(str(document.pk))
+    row = find_newest_work(READING, [document.pk]).get(str(document.pk))
     return row if row is not None and row.state in Work.ACTIVE else None
 
 

@@ -20,6 +20,7 @@ from tenants.models import TimeStamped
 from tenants.sealing import SealedTextField
 
 DIMENSIONS = (384, 768, 1024, 1536)
+MOST_VISION_PAGES = 300
 
 
 class Language(models.TextChoices):
@@ -38,6 +39,10 @@ class Collection(TimeStamped):
     class Engine(models.TextChoices):
         PGVECTOR = "pgvector", "PostgreSQL"
         RAGFLOW = "ragflow", "RAGFlow"
+
+    class PageReader(models.TextChoices):
+        AUTOMATIC = "automatic", _("the text recognition of this installation, else the vision model")
+        MODEL = "model", _("the vision model")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(_("name"), max_length=120)
@@ -84,6 +89,27 @@ class Collection(TimeStamped):
             "as well."
         ),
     )
+    vision_model = models.CharField(
+        _("vision model"),
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Reads scanned pages and pictures. Empty: none."),
+    )
+    page_reader = models.CharField(
+        _("who reads scanned pages"),
+        max_length=9,
+        choices=PageReader,
+        default=PageReader.AUTOMATIC,
+        db_default="automatic",
+    )
+    vision_pages = models.PositiveSmallIntegerField(
+        _("most pages of a document that the vision model reads"),
+        default=50,
+        db_default=50,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_VISION_PAGES)],
+    )
     description = models.CharField(_("description"), max_length=500, blank=True)
     # what programs note of it, as at /v1/vector_stores
     metadata = models.JSONField(_("properties"), default=dict, blank=True)
@@ -104,6 +130,11 @@ class Collection(TimeStamped):
             models.CheckConstraint(
                 condition=models.Q(chunk_characters__gte=200, chunk_characters__lte=4000),
                 name="rag_collection_chunk_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(page_reader="automatic") | ~models.Q(vision_model=""),
+                name="rag_collection_page_reader",
+                violation_error_message=_("Choose the vision model that reads scanned pages."),
             ),
             models.UniqueConstraint(
                 fields=["name", "owner_id"],
@@ -177,6 +208,10 @@ class Document(TimeStamped):
     page_count = models.PositiveIntegerField(_("pages"), null=True, editable=False)
     # pictures without a text that nobody could read
     scanned_page_count = models.PositiveIntegerField(_("scanned pages"), default=0, editable=False)
+    # the vision model by which scanned pages were read; empty: by none
+    read_by = models.CharField(
+        _("read by"), max_length=120, blank=True, default="", db_default="", editable=False
+    )
     recrawl_days = models.PositiveSmallIntegerField(
         _("look again after days"),
         null=True,
@@ -287,6 +322,39 @@ class Block(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.position}"
+
+
+class PageReading(models.Model):
+    """What a vision model has made of a page: paid for, and kept so that it is not asked for it again."""
+
+    class Outcome(models.TextChoices):
+        READ = "read"
+        CUT = "cut"  # the model's answer ended before the page did
+        BLANK = "blank"  # the model says that there is no text
+        EMPTY = "empty"  # the model said nothing
+        WITHHELD = "withheld"  # by the model's own filter
+        UNDRAWN = "undrawn"  # the file's page could not be drawn
+
+    UNREAD = (Outcome.EMPTY, Outcome.WITHHELD, Outcome.UNDRAWN)
+
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="page_readings")
+    content_hash = models.CharField(max_length=64)  # of the file, as in Document
+    page = models.PositiveIntegerField()
+    page_hash = models.CharField(max_length=64, blank=True)  # of the picture that the model got
+    model = models.CharField(max_length=120)
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.READ)
+    text = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["document", "page"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["document", "content_hash", "model", "page"], name="rag_page_reading_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document_id} {self.page}"
 
 
 class Generation(models.Model):

@@ -14,7 +14,7 @@ from rag.engines import IndexStatus
 from rag.engines.pgvector.vectors import TABLE
 from rag.engines.ragflow.account import say_away
 from rag.models import Chunk, Collection, Document, Generation
-from rag.work_names import EMBED, HAND_OVER, READ, REBUILD
+from rag.work_names import EMBED, READING, REBUILD
 from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work, label_stages
 
@@ -67,7 +67,7 @@ def describe_document(document: Document) -> DocumentProgress:
 
 def describe_documents(documents: Sequence[Document]) -> dict[UUID, DocumentProgress]:
     """By document; in a fixed number of queries."""
-    work = find_newest_work((READ, HAND_OVER), [document.pk for document in documents])
+    work = find_newest_work(READING, [document.pk for document in documents])
     chunks, vectors = _count_chunks(documents), _count_vectors(documents)
     return {
         document.pk: _describe(

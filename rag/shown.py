@@ -43,9 +43,12 @@ class ShownDocument:
     question_count: int = 0
 
     @property
+    def is_partly_read(self) -> bool:
+        return self.row.state == State.READY and self.row.scanned_page_count > 0
+
+    @property
     def sign(self) -> str:
-        is_partly_read = self.row.state == State.READY and self.row.scanned_page_count
-        return "warn" if is_partly_read else SIGNS.get(State(self.row.state), "info")
+        return "warn" if self.is_partly_read else SIGNS.get(State(self.row.state), "info")
 
     @property
     def label(self) -> str:
@@ -86,7 +89,7 @@ class ShownDocument:
         """Offered where it may help; a page of the web may have changed, too."""
         is_web = self.row.source == Document.Source.URL
         is_unread = self.row.state in (State.FAILED, State.STOPPED)
-        return self.progress.can_retry and (is_unread or is_web)
+        return self.progress.can_retry and (is_unread or is_web or self.is_partly_read)
 
     @property
     def can_cancel(self) -> bool:

@@ -2,6 +2,7 @@
 
 QUEUE = "knowledge"
 READ = "rag.read"  # object: a document
+TRANSCRIBE = "rag.transcribe"  # object: a document whose scanned pages a model reads
 RECRAWL = "rag.recrawl"  # object: a document
 EMBED = "rag.embed"  # object: a generation
 REBUILD = "rag.rebuild"  # object: a collection
@@ -9,4 +10,5 @@ HAND_OVER = "rag.hand_over"  # object: a document that RAGFlow reads
 FORGET = "rag.forget"  # object: a dataset or document at RAGFlow, by its id there
 WATCH = "rag.watch"  # object: the account at RAGFlow, while its server is away
 GUIDE = "rag.guide"  # object: the guide's collection
-OF_DOCUMENT = (READ, RECRAWL, HAND_OVER)
+READING = (READ, TRANSCRIBE, HAND_OVER)  # of a document: the newest of these says how far it is
+OF_DOCUMENT = (*READING, RECRAWL)

@@ -62,6 +62,7 @@ class DocumentAdmin(ReadOnlyAdmin):
                     "show_why",
                     "page_count",
                     "scanned_page_count",
+                    "read_by",
                     "recrawl_days",
                     "fetched_at",
                     "created_at",

@@ -51,11 +51,11 @@ def get_question(request: Request, pk: UUID | str) -> SavedQuestion:
     return row
 
 
-def check_models(request: Request, *names: str) -> None:
+def check_models(request: Request, *names: str, param: str = "embedding_model") -> None:
     """A key calls the models that it names alone. Raises InvalidInput."""
     key = key_of(request)
     if key is not None and key.model_names and not set(filter(None, names)) <= set(key.model_names):
-        raise InvalidInput(_("This key may not use that model."), param="embedding_model")
+        raise InvalidInput(_("This key may not use that model."), param=param)
 
 
 def policy_of(request: Request, wanted: str) -> str:

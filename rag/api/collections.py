@@ -32,13 +32,14 @@ from rag.changes import CHANGE, change_collection, change_document, save_questio
 from rag.embedders import find_dimensions, list_embedders
 from rag.handing_over import EVERYBODY, PERSON, get_person, hand_over
 from rag.listing import list_documents
-from rag.models import Collection, Document, Language
+from rag.models import MOST_VISION_PAGES, Collection, Document, Language
 from rag.progress import describe_collections, describe_documents
 from rag.rights import require_edit
 from rag.searching import search_now
 from rag.selectors import list_asked_models
 from rag.services import create_collection, delete_collection
 from rag.stores.filters import list_filtered, read_filters
+from rag.vision import check_vision_model
 from rest.permissions import ANYONE
 from rest.serializers import StrictSerializer
 from rest.views import AtriumViewSet
@@ -78,6 +79,23 @@ class CollectionChanges(StrictSerializer):
     )
     embedding_model = serializers.CharField(
         max_length=120, required=False, allow_blank=True, help_text="Empty: found by words only."
+    )
+    vision_model = serializers.CharField(
+        max_length=120,
+        required=False,
+        allow_blank=True,
+        help_text="Reads scanned pages and pictures. Empty: none.",
+    )
+    page_reader = serializers.ChoiceField(
+        Collection.PageReader.choices,
+        required=False,
+        help_text="Who reads them: `automatic` (text recognition where it is, else the model) or `model`.",
+    )
+    vision_pages = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_VISION_PAGES,
+        help_text="Of one document, which the vision model reads at most.",
     )
     chunk_characters = serializers.IntegerField(required=False, min_value=200, max_value=4000)
     data_policy = serializers.ChoiceField(DataPolicy.choices, required=False, allow_blank=True)
@@ -200,7 +218,7 @@ class CollectionViewSet(AtriumViewSet):
     def create(self, request: HttpRequest) -> Response:
         given = self.read_body(NewCollection)
         owner_id = request.user.pk if given.pop("visibility") == PRIVATE else None
-        columns = self._with_dimensions(given)
+        columns = self._with_models(given)
         columns["data_policy"] = policy_of(request, columns.get("data_policy", ""))
         return self.create_once(
             lambda: self.respond(
@@ -208,8 +226,14 @@ class CollectionViewSet(AtriumViewSet):
             )
         )
 
-    def _with_dimensions(self, given: dict[str, Any], present: str = "") -> dict[str, Any]:
-        """Raises InvalidInput."""
+    def _with_models(
+        self, given: dict[str, Any], present: str = "", present_vision: str = ""
+    ) -> dict[str, Any]:
+        """Models that the caller may use, and the vectors' length. Raises InvalidInput."""
+        seeing = given.get("vision_model", "")
+        if seeing != present_vision:
+            check_models(self.request, seeing, param="vision_model")
+            check_vision_model(self.request.user, self.request.tenant, seeing)
         name = given.get("embedding_model")
         if name is None:
             return given
@@ -226,7 +250,7 @@ class CollectionViewSet(AtriumViewSet):
         """What changes its index has a new one made, beside the one that answers until then."""
         row = get_collection(request, pk)
         given = self.read_body(CollectionChanges, partial=True)
-        columns = self._with_dimensions(given, row.embedding_model)
+        columns = self._with_models(given, row.embedding_model, row.vision_model)
         with transaction.atomic():
             needs_index = change_collection(actor=request.user, collection=row, **columns)
             row.refresh_from_db()

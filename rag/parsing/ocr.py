@@ -84,10 +84,11 @@ def recognise_page(recogniser: Recogniser, document: Path | bytes, page: int) ->
     return _recognise(recogniser, _read_drawing(drawn), page)
 
 
-def recognise_picture(recogniser: Recogniser, picture: Path | bytes) -> list[ParsedBlock]:
-    """The paragraphs in a picture. Raises JailError, Unavailable."""
+def recognise_picture(recogniser: Recogniser, picture: Path | bytes, page_count: int) -> list[ParsedBlock]:
+    """The paragraphs in a picture's file, on each of its pages. Raises JailError, Unavailable."""
     content = picture if isinstance(picture, bytes) else picture.read_bytes()
-    return _recognise(recogniser, _Drawing(content), 1)
+    blocks = _recognise(recogniser, _Drawing(content), None)
+    return [block for block in blocks if 1 <= (block.page or 0) <= page_count]
 
 
 def _read_drawing(drawn: bytes) -> _Drawing:
@@ -106,7 +107,8 @@ def _unread() -> JailError:
     return JailError("", code="unreadable")  # nobody is told: the page stays a picture
 
 
-def _recognise(recogniser: Recogniser, drawing: _Drawing, page: int) -> list[ParsedBlock]:
+def _recognise(recogniser: Recogniser, drawing: _Drawing, page: int | None) -> list[ParsedBlock]:
+    """`page` None: as tesseract counts them."""
     command = [
         recogniser.path,
         "../in/page",
@@ -121,13 +123,13 @@ def _recognise(recogniser: Recogniser, drawing: _Drawing, page: int) -> list[Par
     return list(_paragraphs(said, drawing, page))
 
 
-def _paragraphs(said: str, drawing: _Drawing, page: int) -> Iterator[ParsedBlock]:
-    for _paragraph, words in groupby(_words(said), key=lambda word: word.paragraph):
+def _paragraphs(said: str, drawing: _Drawing, page: int | None) -> Iterator[ParsedBlock]:
+    for (counted, *_place), words in groupby(_words(said), key=lambda word: word.paragraph):
         lines = [list(line) for _line, line in groupby(words, key=lambda word: word.line)]
         text = join_lines([" ".join(word.text for word in line) for line in lines], frozenset())
         box = drawing.place(surround([word.box for line in lines for word in line]))
         if any(char.isalnum() for char in text):
-            yield ParsedBlock(text, "paragraph", page, box=box)
+            yield ParsedBlock(text, "paragraph", page or counted, box=box)
 
 
 def _words(said: str) -> Iterator[_Word]:

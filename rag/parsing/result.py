@@ -38,6 +38,7 @@ class Parsed:
     attachments: list[Attachment] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    read_by: str = ""  # the model that has read scanned pages
 
 
 class Unshaped(ValueError):

@@ -38,16 +38,33 @@ SLOW = "document_slow"
 _OF_MANY_PAGES = (b"%PDF-", b"PK\x03\x04")
 
 
+@dataclass(frozen=True, slots=True)
+class PagesRead:
+    """What somebody made of pages that are pictures. `blank`: those on which no text stands. `notes`: what is
+    missing, in words (foundation.told); `why`: the same where nothing was read at all.
+    """
+
+    model: str
+    blocks: list[ParsedBlock]
+    blank: frozenset[int] = frozenset()
+    notes: Sequence[str] = ()
+    why: str = ""
+
+
+ReadPages = Callable[[Parsed], PagesRead]
+
+
 def parse(
     content: Path | bytes,
     *,
     name: str,
     declared_type: str = "",
     progress: Callable[[int, int], None] | None = None,
+    read_pages: ReadPages | None = None,
 ) -> Parsed:
     """What was found, its blocks in their order. `progress` hears how many of the pages that are pictures are
-    read, and may end the reading by an exception. Raises InvalidInput with one of the codes above, or
-    Unavailable.
+    read, and may end the reading by an exception. `read_pages`: who reads these pages; None: the machine's
+    text recognition. Raises InvalidInput with one of the codes above, or Unavailable.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     if size > bounds.MOST_BYTES:
@@ -62,6 +79,14 @@ def parse(
     except Unshaped as exc:
         raise _refusal(BROKEN) from exc
     notes = [_explain_note(note) for note in parsed.notes]
+    if parsed.scanned_pages and read_pages is not None:
+        read = read_pages(parsed)
+        parsed = _with_pages(parsed, read.blocks, read.blank)
+        notes += read.notes
+        if not parsed.blocks and not parsed.attachments:
+            raise InvalidInput(read.why, code=SCANNED)
+        reader = read.model if read.blocks else ""
+        return replace(parsed, notes=[note for note in notes if note], read_by=reader)
     if parsed.scanned_pages:
         parsed = _read_pictures(parsed, content, progress or (lambda done, total: None))
     if not parsed.blocks and not parsed.attachments:
@@ -126,18 +151,23 @@ def _read_pictures(parsed: Parsed, content: Path | bytes, progress: Callable[[in
     found: list[ParsedBlock] = []
     pages = parsed.scanned_pages[: bounds.MOST_PAGES_RECOGNISED]
     is_picture = parsed.metadata.get("kind") == "picture"
-    for done, page in enumerate(pages):
+    for done, page in enumerate(pages[:1] if is_picture else pages):
         progress(done, len(pages))
         try:
             found += (
-                recognise_picture(recogniser, content)
+                recognise_picture(recogniser, content, len(pages))
                 if is_picture
                 else recognise_page(recogniser, content, page)
             )
         except JailError:
             continue  # one page that takes too long is no reason to lose the others
     progress(len(pages), len(pages))
-    read = {block.page for block in found}
+    return _with_pages(parsed, found, frozenset())
+
+
+def _with_pages(parsed: Parsed, found: Sequence[ParsedBlock], blank: frozenset[int]) -> Parsed:
+    """With what was found on the pages that were pictures; those that are left stay so."""
+    read = blank | {block.page for block in found}
     blocks = sorted([*parsed.blocks, *found], key=lambda block: block.page or 0)
     left = [page for page in parsed.scanned_pages if page not in read]
     return replace(parsed, blocks=place(blocks), scanned_pages=left)
@@ -234,6 +264,6 @@ def _texts() -> dict[str, str]:
         if find_recogniser()
         else _(
             "The pages of the file are pictures, and this installation has no text recognition. Add the file "
-            "with a text layer, or ask your administrator for text recognition."
+            "with a text layer, or choose a vision model in the settings of the collection and try again."
         ),
     }

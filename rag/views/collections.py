@@ -28,6 +28,7 @@ from rag.rights import require_edit
 from rag.services import create_collection, delete_collection
 from rag.status import describe_index
 from rag.views.frame import frame
+from rag.vision import list_vision_models
 
 MAY_SHARE = "rag.add_collection"
 OWN, SHARED = "own", "shared"
@@ -75,6 +76,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = CollectionForm(
         request.POST if request.method == "POST" else None,
         models=list_embedders(request.user, request.tenant),
+        vision_models=list_vision_models(request.user, request.tenant),
         may_share=may_share,
         is_new=True,
         has_ragflow=find_account() is not None,
@@ -123,6 +125,7 @@ def _settings_form(
         given,
         initial=values_of(collection),
         models=list_embedders(request.user, request.tenant, collection.embedding_model),
+        vision_models=list_vision_models(request.user, request.tenant, collection.vision_model),
         may_share=False,
         is_new=False,
         has_ragflow=find_account() is not None,

@@ -25,6 +25,7 @@ from rag.reach import get_reachable_collection
 from rag.rights import require_edit
 from rag.shown import show_documents
 from rag.views.frame import Context, frame
+from rag.vision import say_page_reader
 from tenants.files.limits import say_size
 
 PER_PAGE = 50
@@ -70,6 +71,7 @@ def _list_context(request: HttpRequest, collection: Collection, **forms: Refused
         "most_bytes": most_bytes,
         "most_text": say_size(most_bytes),
         "parts_from": uploads.FROM_BYTES,
+        "scans_text": say_page_reader(collection),
         "text_form": forms.get("text_form") or TextForm(auto_id="text_%s"),
         "address_form": forms.get("address_form") or AddressForm(auto_id="address_%s"),
         **_progress_context(states, shown),

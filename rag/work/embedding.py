@@ -9,13 +9,12 @@ to theirs.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar, cast
+from dataclasses import dataclass
+from typing import TypeVar, cast
 from uuid import UUID
 
 from django.db.models import Q
 
-from accounts.selectors import find_first_active, find_key_name, find_owner_id
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed, NotFound, QuotaExceeded
 from foundation.told import gettext as _
 from gateway.vectors import Payer, Pending, Purpose, Vectors, start_embedding
@@ -24,8 +23,8 @@ from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.vectors import take_into_graph
 from rag.models import Chunk, Collection, Document, Generation
 from rag.work.patience import write_alone
+from rag.work.paying import Bringer, find_payer
 from rag.work_names import EMBED, REBUILD
-from tenants.context import current_tenant
 from tenants.work.runs import Run
 from tenants.work.services import order
 
@@ -46,14 +45,6 @@ class Later(AtriumError):
 
     http_status = 503
     code = "later"
-
-
-class Bringer(NamedTuple):
-    """Who brought a document, by which key and for which project."""
-
-    user_id: UUID | None
-    key_id: UUID | None = None
-    project_id: UUID | None = None
 
 
 Refused = dict[Bringer, AtriumError]  # who cannot pay for now, and why
@@ -233,17 +224,12 @@ def _payer(generation: Generation, bringer: Bringer) -> Payer:
     """That person by that key, or whoever stands for one who has left. Raises NotAllowed where nobody
     does.
     """
-    collection = generation.collection
-    known = find_first_active([bringer.user_id, generation.ordered_by, collection.owner_id])
-    if known is None and collection.owner_id is None:
-        known = find_owner_id()
-    if known is None:
-        raise NotAllowed(_("Nobody is known who pays for the vectors of these documents."), code="no_payer")
-    payer = Payer(current_tenant(), known, data_policy=collection.data_policy)
-    if known != bringer.user_id:
-        return payer
-    key_name = find_key_name(bringer.key_id) if bringer.key_id else ""
-    return replace(payer, project_id=bringer.project_id, key_name=key_name)
+    return find_payer(
+        generation.collection,
+        bringer,
+        others=[generation.ordered_by],
+        message=_("Nobody is known who pays for the vectors of these documents."),
+    )
 
 
 def _wants_weights(generation: Generation) -> bool:

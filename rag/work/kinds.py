@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.work import embedding, filling, handing, reading, together
-from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, WATCH
+from rag.work import embedding, filling, handing, reading, together, transcribing
+from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, TRANSCRIBE, WATCH
 from rag.work_objects import name_collections, name_documents, name_generations
 from tenants.work.kinds import Together, work_kind
 
@@ -19,6 +19,16 @@ work_kind(
     longest_s=1_800,
     on_failure=reading.note_failure,
     together=Together(most=together.MOST, choose=together.choose, run=together.read),
+)
+work_kind(
+    TRANSCRIBE,
+    queue=QUEUE,
+    run=transcribing.transcribe,
+    label=_("Scanned pages that a model reads"),
+    name_objects=name_documents,
+    stages={"pages": _("pages read by the model")},
+    is_killable=False,
+    on_failure=transcribing.note_failure,
 )
 work_kind(
     RECRAWL,

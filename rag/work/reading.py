@@ -10,7 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from foundation.errors import InvalidInput
-from foundation.told import Told, ngettext
+from foundation.told import Told
 from foundation.told import gettext as _
 from rag.engines.table import engine_named, find_answering, hands_over
 from rag.holdings import make_room
@@ -27,8 +27,10 @@ from rag.services import (
     note_reason,
     remove_documents,
 )
+from rag.vision import find_page_model
 from rag.work.patience import write_alone
-from rag.work_names import EMBED, READ, RECRAWL
+from rag.work.scans import Asked, PagesWanted, read_asked, reader_of
+from rag.work_names import EMBED, READ, RECRAWL, TRANSCRIBE
 from tenants.files.models import File
 from tenants.files.selectors import get_place
 from tenants.files.services import store_file
@@ -78,7 +80,10 @@ def read(run: Run) -> None:
         file = _store(page.content, document.address.rpartition("/")[2] or "page.html", page.declared_type)
     if file is None:
         raise InvalidInput(_("The file of this document is gone."), code="document_broken")
-    brought = _parse(run, document, file, page)
+    try:
+        brought = _parse(run, document, file, page)
+    except PagesWanted as wanted:
+        return _ask_model(run, document, file, wanted)
     run.progress("index", 0, 1)
     with run.step():
         make_room(document, brought.parsed.blocks)
@@ -98,7 +103,10 @@ def _fetch(run: Run, document: Document) -> Page | None:
 def _parse(run: Run, document: Document, file: File, page: Page | None) -> Brought:
     run.progress("parse", 0, 1)
     content = page.content if page is not None else b"".join(read_blob(get_place(file.blob_id)))
-    parsed = _read(content, file, document)
+    asked = read_asked(run.arguments)
+    parsed = _read(content, file, document, asked)
+    if asked is not None and asked.why and not _is_better(document, parsed):
+        raise InvalidInput(asked.why, code="document_scanned")
     attachments = store_attachments(document, parsed)
     run.progress("parse", 1, 1)
     return Brought(file, parsed, attachments, page)
@@ -111,14 +119,37 @@ def store_attachments(document: Document, parsed: Parsed) -> list[File]:
     return [_store(one.content, one.name, one.declared_type) for one in wanted if one.content]
 
 
-def _read(content: bytes, file: File, document: Document) -> Parsed:
-    """Nothing, where we find no text and another engine reads the file, too."""
+def _read(content: bytes, file: File, document: Document, asked: Asked | None) -> Parsed:
+    """Nothing, where we find no text and another engine reads the file, too. Raises PagesWanted."""
+    is_read_elsewhere = hands_over(document.collection)
+    model = "" if is_read_elsewhere else find_page_model(document.collection)
+    read_pages = reader_of(document, file.sha256, model, asked) if model else None
     try:
-        return parse(content, name=file.name, declared_type=file.declared_type)
+        return parse(content, name=file.name, declared_type=file.declared_type, read_pages=read_pages)
     except InvalidInput as exc:
-        if exc.code not in READ_ELSEWHERE or not hands_over(document.collection):
+        if exc.code not in READ_ELSEWHERE or not is_read_elsewhere:
             raise
         return Parsed(blocks=[])
+
+
+def _is_better(document: Document, parsed: Parsed) -> bool:
+    """Whether what was read in part says more than what stands there."""
+    is_found = document.state == Document.State.READY
+    return not is_found or len(parsed.scanned_pages) < document.scanned_page_count
+
+
+def _ask_model(run: Run, document: Document, file: File, wanted: PagesWanted) -> None:
+    """The document is read again when the model has read these pages."""
+    then = {"again": True} if run.arguments.get("again") else {}
+    arguments = {
+        "file": str(file.pk),
+        "model": find_page_model(document.collection),
+        "pages": wanted.pages,
+        "is_picture": wanted.is_picture,
+        "then": then,
+    }
+    with run.conclusion():
+        order(TRANSCRIBE, document.pk, arguments=arguments, ordered_by=run.ordered_by)
 
 
 def _store(content: bytes, name: str, declared_type: str) -> File:
@@ -173,6 +204,9 @@ def keep_all(collection: Collection, brought: Mapping[Document, Brought]) -> Non
         if has_read_it:
             remove_earlier(collection, document)
         _take_attachments(collection, document, one.attachments)
+        if one.parsed.read_by:
+            used = {"content_hash": document.content_hash, "model": one.parsed.read_by}
+            document.page_readings.exclude(**used).delete()
     order_vectors(collection)
 
 
@@ -187,8 +221,9 @@ def _describe(brought: Mapping[Document, Brought]) -> None:
         document.page_count = one.parsed.page_count
         document.scanned_page_count = len(one.parsed.scanned_pages)
         document.facts = one.parsed.metadata
+        document.read_by = one.parsed.read_by
         document.updated_at = timezone.now()
-    told = ["page_count", "scanned_page_count", "facts", "updated_at"]
+    told = ["page_count", "scanned_page_count", "facts", "read_by", "updated_at"]
     Document.objects.bulk_update(brought, told)
 
 
@@ -219,15 +254,6 @@ def _take_page(collection: Collection, document: Document, page: Page, file: Fil
 def _say_left_out(parsed: Parsed) -> str:
     """What a reader should know of what is not there; "" where all is."""
     told = [str(note) for note in parsed.notes]
-    if count := len(parsed.scanned_pages):
-        told.append(
-            ngettext(
-                "%(count)d page is a picture whose text could not be read.",
-                "%(count)d pages are pictures whose text could not be read.",
-                count,
-            )
-            % {"count": count}
-        )
     if not told:
         return ""
     said = told[0]

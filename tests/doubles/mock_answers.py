@@ -16,6 +16,7 @@ Model names (`<x>` are whole numbers):
     mock-usage-<in>-<cached>-<out>-<reasoning>   reports exactly that; sends out minus reasoning tokens
     mock-echo                                    the last user message, word by word
     mock-tool                                    a call of the first tool given; then its answer as text
+    mock-vision                                  what it sees on the one picture that it is sent (mock_vision)
     mock-json[-late|-never]                      `{"name": "w0", "count": 1}`; late: only once it is told that
                                                  its first answer, words, is wrong; never: words
 """
@@ -31,10 +32,18 @@ from typing import Any
 
 import orjson
 
+from .mock_vision import say_of
+
 DEFAULT_TOKENS = 8
 MARK_WIDTH = 19  # digits of a time in nanoseconds
 JSON_PIECES = ('{"name"', ': "w0"', ', "count"', ": 1", "}")
 TOOL_PIECE = 8  # characters of a tool call's arguments per token
+PLAIN = frozenset(
+    {
+        *("mock", "mock-echo", "mock-vision", "mock-tool"),
+        *("mock-json", "mock-json-late", "mock-json-never"),
+    }
+)
 EXAMPLES = (
     "mock",
     "mock-slow-50",
@@ -81,7 +90,7 @@ class Answer:
 @lru_cache(maxsize=4096)
 def find_script(model: str) -> Script | None:
     """The script behind a model name, None for an unknown one."""
-    if model in ("mock", "mock-echo", "mock-tool", "mock-json", "mock-json-late", "mock-json-never"):
+    if model in PLAIN:
         return Script(kind=model[5:] or "text")
     if match := re.fullmatch(r"mock-slow-(\d+)", model):
         return Script(first_s=int(match[1]) / 1000)
@@ -146,6 +155,8 @@ def _say(script: Script, body: dict[str, Any]) -> tuple[Sequence[str], str | Non
         return [text[i : i + TOOL_PIECE] for i in range(0, len(text), TOOL_PIECE)], tool.get("name", "")
     if script.kind == "tool" and messages and messages[-1].get("role") == "tool":
         return ["Tool said:", *(f" {word}" for word in text_of(messages[-1]).split())], None
+    if script.kind == "vision":
+        return say_of(body), None
     if script.kind.startswith("json"):
         was_corrected = len(messages) > 1 and messages[-2].get("role") == "assistant"
         if script.kind == "json" or (script.kind == "json-late" and was_corrected):

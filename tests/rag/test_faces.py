@@ -377,6 +377,8 @@ def test_other_settings_of_an_index_order_another_beside_it(acme, people, mine, 
         "name": "Renamed",
         "languages": ["en"],
         "embedding_model": "",
+        "page_reader": "automatic",
+        "vision_pages": 50,
         "chunk_characters": 900,
         "data_policy": "",
     }

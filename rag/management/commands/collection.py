@@ -1,4 +1,4 @@
-"""`manage.py collection create | add | list | show | search | rebuild | delete`."""
+"""`manage.py collection create | change | add | list | show | search | rebuild | delete`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from accounts.selectors import get_user_by_email
 from foundation.commands import AtriumCommand
 from foundation.errors import AtriumError, InvalidInput, NotFound
 from rag import services
+from rag.changes import change_collection
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_content, add_url, rebuild_collection
@@ -31,6 +32,9 @@ class Command(AtriumCommand):
         create.add_argument("--dimensions", type=int, choices=DIMENSIONS, help="of its vectors")
         create.add_argument("--chunk-characters", type=int, default=900, metavar="N")
         create.add_argument("--data-policy", choices=DataPolicy.values, default="")
+        _add_scans(create)
+        change = self._add("change", self.change, "who reads its scanned pages and pictures")
+        _add_scans(change)
         add = self._add("add", self.add, "bring files, folders (with what is below them) or web pages")
         add.add_argument("sources", nargs="+", metavar="PATH-OR-URL")
         add.add_argument("--recrawl-days", type=int, metavar="N", help="look at web pages again")
@@ -59,11 +63,19 @@ class Command(AtriumCommand):
             name: options[name]
             for name in ("embedding_model", "dimensions", "chunk_characters", "data_policy")
         }
+        columns |= _scans_of(options)
         if options["language"]:
             columns["languages"] = options["language"]
         with _inside(options):
             row = services.create_collection(actor=None, name=options["name"], **columns)
             self.show(_describe(row), str(row.pk))
+
+    def change(self, options) -> None:
+        with _inside(options):
+            row = _find(options["name"])
+            change_collection(actor=None, collection=row, **_scans_of(options))
+            row.refresh_from_db()
+            self.show(_describe(row), f"Collection {row.name} is changed.")
 
     def add(self, options) -> None:
         """A file that is refused is told of, and the others are brought."""
@@ -118,6 +130,21 @@ class Command(AtriumCommand):
                 raise InvalidInput(f"{row.name} holds {count} documents. Say --yes to remove all of them.")
             services.delete_collection(actor=None, collection=row)
             self.show({"deleted": options["name"]}, f"Collection {options['name']} is gone.")
+
+
+def _add_scans(parser) -> None:
+    parser.add_argument("--vision-model", metavar="MODEL", help="reads scanned pages and pictures; '': none")
+    parser.add_argument(
+        "--page-reader",
+        choices=Collection.PageReader.values,
+        help="automatic: tesseract where it is, else the vision model",
+    )
+    parser.add_argument("--vision-pages", type=int, metavar="N", help="of a document, at most (50)")
+
+
+def _scans_of(options) -> dict:
+    names = ("vision_model", "page_reader", "vision_pages")
+    return {name: options[name] for name in names if options[name] is not None}
 
 
 @contextmanager
@@ -178,6 +205,9 @@ def _describe(row: Collection) -> dict:
     return {
         "id": row.pk,
         "name": row.name,
+        "vision_model": row.vision_model,
+        "page_reader": row.page_reader,
+        "vision_pages": row.vision_pages,
         "documents": told.document_counts,
         "passages": told.chunk_count,
         "vectors": told.vector_count,

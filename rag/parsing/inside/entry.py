@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 from foundation.jail.inside import Refused
+from rag.parsing import bounds
 from rag.parsing.inside import kinds
 from rag.parsing.inside.draft import Draft
 from rag.parsing.inside.nesting import NESTED
@@ -30,7 +31,9 @@ def read(files: dict[str, Path], name: str, declared_type: str) -> bytes:
     kind = kinds.find_kind(path, name=name, declared_type=declared_type)
     draft.say("kind", kind)
     if kind == "picture":
-        draft.page_count, draft.scanned_pages = 1, [1]
+        pictures = importlib.import_module("rag.parsing.inside.pictures")
+        draft.page_count = min(pictures.count_pages(path), bounds.MOST_PAGES)
+        draft.scanned_pages = list(range(1, draft.page_count + 1))
         return draft.pack()
     module, _, function = READERS[kind].partition(":")
     reader = getattr(importlib.import_module(f"rag.parsing.inside.{module}"), function)
