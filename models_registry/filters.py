@@ -9,6 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from foundation.spacing import label_value
 from models_registry.kinds import ABILITIES, Location, ModelKind
 from models_registry.languages import name_language
 from models_registry.offered import Entry
@@ -109,8 +110,7 @@ class CatalogueFilter(forms.Form):
             if name == "sort" or not (value := self.data[name]):
                 continue
             if name in self.labels:
-                texts = {"filter": field.label, "choice": self.labels[name][value]}
-                label = gettext("%(filter)s: %(choice)s") % texts
+                label = label_value(field.label, self.labels[name][value])
             else:
                 label = gettext("Search: “%(words)s”") % {"words": value}
             applied.append({"label": label, "url": _address(given, without=(name, "page"))})

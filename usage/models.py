@@ -18,6 +18,7 @@ from django.utils.translation import pgettext_lazy
 
 from foundation.amounts import show_money
 from foundation.ids import show_request_id, uuid7
+from foundation.spacing import label_value
 from tenants.models import TimeStamped
 from usage.older_counts import read_quantities
 from usage.quantities import TOKENS, Quantities, four_counts, total
@@ -249,7 +250,7 @@ class Budget(TimeStamped):
     def name_kept(cls, kept: dict[str, str]) -> str:
         """What people call the budget of which the audit log keeps this, in the reader's language."""
         whose = kept["subject"] or cls.Level(kept["level"]).label
-        return f"{whose}: {show_money(Decimal(kept['limit']), kept['currency'])}"
+        return label_value(whose, show_money(Decimal(kept["limit"]), kept["currency"]))
 
 
 class BudgetOverrun(models.Model):
@@ -270,7 +271,7 @@ class BudgetOverrun(models.Model):
         indexes = [models.Index(fields=["budget_id", "created_at"], name="usage_overrun_budget")]
 
     def __str__(self) -> str:
-        return f"{self.budget_id}: {show_money(self.amount)}"
+        return label_value(self.budget_id, show_money(self.amount))
 
 
 class HourlySum(QuantityColumns):

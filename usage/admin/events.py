@@ -29,6 +29,7 @@ from administration.sites import service_admin
 from foundation.amounts import AmountField, money_cell, show_exactly, show_money
 from foundation.errors import Conflict
 from foundation.ids import read_request_id, show_request_id
+from foundation.spacing import label_value
 from usage.labels import OPERATIONS, SOURCES, say_error, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
@@ -310,7 +311,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 def _show_attempt(lost: dict[str, Any], currency: str) -> str:
     """Its cost where it had one; events of the release before say none."""
-    shown = f"{lost['upstream_model']}: {say_error(lost['error_code'])}, {lost['latency_ms']} ms"
+    shown = label_value(lost["upstream_model"], f"{say_error(lost['error_code'])}, {lost['latency_ms']} ms")
     cost = Decimal(lost.get("cost", 0))
     return f"{shown}, {show_money(cost, currency)}" if cost else shown
 
