@@ -133,6 +133,11 @@ class UsageEvent(QuantityColumns, CallColumns):
             "is part of the cost."
         ),
     )
+    dropped_params = models.JSONField(
+        _("wishes left out"),
+        null=True,
+        help_text=_("Fields of the request that whoever answered was not told, since it does not know them."),
+    )
     booked_at = models.DateTimeField(
         _("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did.")
     )

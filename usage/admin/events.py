@@ -170,6 +170,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
                     "show_estimated",
                     "show_over_hold",
                     "show_attempts",
+                    "show_dropped",
                 ]
             },
         ),
@@ -303,6 +304,10 @@ class UsageEventAdmin(ReadOnlyAdmin):
     @display(description=_("lost attempts"))
     def show_attempts(self, row: UsageEvent) -> str:
         return "; ".join(_show_attempt(one, row.currency) for one in row.attempts or []) or "–"
+
+    @display(description=_("wishes left out"))
+    def show_dropped(self, row: UsageEvent) -> str:
+        return ", ".join(row.dropped_params or []) or "–"
 
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> Badge:
