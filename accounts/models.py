@@ -20,6 +20,7 @@ from django.utils.translation import pgettext
 from accounts.objects import MODEL, name_objects
 from accounts.roles import name_role
 from foundation.ids import uuid7
+from foundation.spacing import label_value
 from foundation.time_zones import list_time_zones
 from tenants.context import scope_label
 from tenants.data_policy import DataPolicy
@@ -345,7 +346,7 @@ class Grant(TimeStamped, Holder):
     def name_kept(cls, kept: dict[str, Any]) -> str:
         """What people call the right of which the audit log keeps this, in the reader's language."""
         holder = name_role(kept["role"]) if kept["role"] else kept["holder"]
-        return f"{kept['object']}, {holder}: {cls.Effect(kept['effect']).label}"
+        return label_value(f"{kept['object']}, {holder}", cls.Effect(kept["effect"]).label)
 
 
 class Limit(TimeStamped, LimitRow):

@@ -34,6 +34,7 @@ from unfold.enums import ActionVariant
 
 from foundation.errors import AtriumError
 from foundation.refusals import Refusal, texts_by_field
+from foundation.spacing import join_texts
 
 MAX_ROWS = 200  # at a time; each is one service call
 MAX_NAMES = 5  # that one text tells
@@ -191,7 +192,7 @@ class _Refused:
 
     @property
     def reason(self) -> str:
-        return " ".join(chain.from_iterable(texts_by_field(self.refusal).values()))
+        return join_texts(chain.from_iterable(texts_by_field(self.refusal).values()))
 
 
 def _sum_up(refusals: list[_Refused]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from config.logging import request_id_of_context
 from foundation.error_pages import answer_error, is_program
 from foundation.errors import AtriumError, InvalidInput
 from foundation.header_policies import find_kind, headers_of, may_say
+from foundation.spacing import join_texts
 
 NO_TEXT = "%EF%BF%BD"  # U+FFFD, which stands for what is no text
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.-]{8,64}")
@@ -140,7 +141,7 @@ class ErrorMiddleware:
 
     def process_exception(self, request, exception) -> HttpResponse | None:
         if isinstance(exception, ValidationError):
-            exception = InvalidInput(" ".join(exception.messages)[:500])
+            exception = InvalidInput(join_texts(exception.messages)[:500])
         if not isinstance(exception, AtriumError):
             return None
         if is_program(request):

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from foundation.errors import AtriumError, is_not_set_up
+from foundation.spacing import join_texts
 
 
 class AtriumCommand(BaseCommand):
@@ -41,7 +42,7 @@ class AtriumCommand(BaseCommand):
         except AtriumError as exc:
             raise CommandError(str(exc.message)) from exc
         except ValidationError as exc:
-            raise CommandError(" ".join(exc.messages)) from exc
+            raise CommandError(join_texts(exc.messages)) from exc
         except DatabaseError as exc:
             if is_not_set_up(exc):
                 message = (

@@ -2,23 +2,27 @@
 
 Between the two scripts stands one space (“添加 API 密钥”), between Chinese characters none (“添加预算”). At a
 placeholder a translation cannot know which of them comes there, so each translated text knows the rule: `%`
-of what gettext gives sets its values by it, in Python and in `{% blocktranslate %}`. `cjk_spaced` is for what
-is put together in other ways.
-Does not cover: f-strings, `join` and `str.format`.
+of what gettext gives sets its values by it, in Python and in `{% blocktranslate %}`. Sentences one after the
+other are put together by `join_texts`, a name and what it stands for by `label_value`, and what comes put
+together already is set right by `cjk_spaced`.
+Does not cover: f-strings, `join` and `str.format`; tests/foundation/test_put_together.py looks for those that
+hold translated texts.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django import template
 from django.utils.translation import _trans  # type: ignore[attr-defined]
+from django.utils.translation import gettext as _
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _LATIN = r"A-Za-z0-9"
 _between_chinese = re.compile(rf"(?<=[{CJK}]) +(?=[{CJK}])")
 _missing = re.compile(rf"(?<=[{CJK}])(?=[{_LATIN}])|(?<=[{_LATIN}])(?=[{CJK}])")
 _chinese, _latin = re.compile(f"[{CJK}]"), re.compile(f"[{_LATIN}]")
+_wide_signs = re.compile("[、。！（），：；？]")  # they bring their own room
 _placeholder = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[a-zA-Z%]")
 _TAGS = r"(?: *<[^<>]*>)* *"
 _beside_chinese = re.compile(rf"[{CJK}]{_TAGS}%|%(?:\(\w+\))?\w+{_TAGS}[{CJK}]")
@@ -32,6 +36,29 @@ register = template.Library()
 def cjk_spaced(text: str) -> str:
     """`{{ text|cjk_spaced }}` in every template: the text by that rule; without Chinese it stays as it is."""
     return _missing.sub(" ", _between_chinese.sub("", text.strip()))
+
+
+def join_texts(texts: Iterable[object]) -> str:
+    """Whole texts one after the other, each as it is, with a space between two where their script has one."""
+    joined = ""
+    for text in filter(None, map(str, texts)):
+        joined = append(f"{joined} ", text) if joined else text
+    return joined
+
+
+def append(left: str, right: str) -> str:
+    """`left + right`, without the spaces at the end of `left` where Chinese has none."""
+    bare = left.rstrip(" ")
+    last, first = bare[-1:], right[:1]
+    is_chinese = _chinese.match(last) and _chinese.match(first)
+    is_wide = last and first and (_wide_signs.match(last) or _wide_signs.match(first))
+    return f"{bare if is_chinese or is_wide else left}{right}"
+
+
+@register.filter
+def label_value(label: object, value: object) -> str:
+    """“label: value”, with the colon of the reader's language."""
+    return _("%(label)s: %(value)s") % {"label": label, "value": value}
 
 
 class Spaced(str):

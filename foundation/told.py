@@ -2,18 +2,19 @@
 language of whoever asks later.
 
 Covers: `gettext` and `ngettext`, `%` with named parameters, which may be such texts themselves, and texts put
-one after the other with `+`.
+one after the other with `+`, of which a space between two Chinese sentences takes no part.
 Does not cover: f-strings and `join`, which make a plain text; that one is kept as it is.
 """
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import trans_real
 
-from foundation.spacing import fill
+from foundation.spacing import append, fill
 from foundation.texts import as_kept
 
 Kept = str | int | float | dict[str, Any] | list[Any]  # as JSON has it
@@ -46,7 +47,7 @@ class Told(str):
 
     def __add__(self, other: str) -> str:
         before = self.kept if isinstance(self.kept, list) else [self.kept]
-        return Told(super().__add__(other), [*before, keep(other)])
+        return Told(append(self, other), [*before, keep(other)])
 
 
 def gettext(msgid: str) -> str:
@@ -102,7 +103,7 @@ def _holds_own(kept: Any) -> bool:
 
 def _read(kept: Any, *, hides_own: bool) -> str:
     if isinstance(kept, list):
-        return "".join(_read(part, hides_own=hides_own) for part in kept)
+        return reduce(append, (_read(part, hides_own=hides_own) for part in kept), "")
     if not isinstance(kept, dict):
         return str(kept)
     if "own" in kept:

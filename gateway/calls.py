@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ALL_MODELS: frozenset[str] = frozenset()
 NO_GROUPS: frozenset[int] = frozenset()
+PLAIN_NAME = re.compile(r"[\w.-]{1,60}", re.ASCII)
+MOST_DROPPED = 32  # of the names that callers give fields, in an answer's head and in a bill
 CLIENT_WAITS_S = 600.0  # for an answer in one piece, by the usual setting of OpenAI's clients
 
 
@@ -367,6 +370,15 @@ class Call:
     @staticmethod
     def _since_s(moment_s: float) -> float:
         return time.monotonic() - moment_s
+
+    def list_dropped(self) -> list[str]:
+        """Names of the request's fields that whoever is asked was not told, as an answer's head and the bill
+        say them. Callers may name a field anything.
+        """
+        if not self.left_out and not self.dropped:
+            return []
+        names = sorted({*self.left_out, *self.dropped})
+        return [name for name in names if PLAIN_NAME.fullmatch(name)][:MOST_DROPPED]
 
     def begin_attempt(self, candidate: Candidate) -> None:
         """What was noted of an earlier attempt is forgotten: nothing of it has reached the client."""

@@ -1,7 +1,6 @@
 """A request to `/v1` of a known caller, and the ways to answer it."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ NOT_BY_ASKING = frozenset(
     }
 )
 DROPPED = b"x-atrium-dropped-params"
-HEADER_WORD = re.compile(r"[\w.-]{1,60}", re.ASCII)  # callers may name a field anything
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -74,9 +72,8 @@ def headers_of(call: Call) -> list[tuple[bytes, bytes]]:
         (b"x-atrium-model", call.route.name.encode()),
         *attempts_header(call),
     ]
-    if dropped := sorted({*call.left_out, *call.dropped}):
-        names = ", ".join(name for name in dropped if HEADER_WORD.fullmatch(name))
-        headers.append((DROPPED, names.encode()))
+    if dropped := call.list_dropped():
+        headers.append((DROPPED, ", ".join(dropped).encode()))
     if call.max_output_tokens and call.max_output_tokens != call.asked_output_tokens:
         headers.append((b"x-atrium-max-tokens", b"%d" % call.max_output_tokens))
     if call.is_settled:

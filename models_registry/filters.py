@@ -9,7 +9,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from foundation.spacing import label_value
 from models_registry.kinds import ABILITIES, Location, ModelKind
+from models_registry.languages import name_language
 from models_registry.offered import Entry
 
 MAX_QUERY = 200
@@ -34,7 +36,8 @@ NEED_SPEEDS = ("first", "speed")
 
 class CatalogueFilter(forms.Form):
     """The fields of components/_filter_bar.html, with the values that lead to something among the entries.
-    What is asked for beyond them is ignored.
+    What is asked for beyond them is ignored. A model of which nobody said what it can, or in which languages
+    it answers, is found without that filter alone.
     """
 
     q = forms.CharField(
@@ -51,6 +54,7 @@ class CatalogueFilter(forms.Form):
     )
     kind = forms.ChoiceField(label=_("Kind"), required=False)
     can = forms.ChoiceField(label=_("Ability"), required=False)
+    language = forms.ChoiceField(label=_("Language"), required=False)
     place = forms.ChoiceField(label=_("Location"), required=False)
     sort = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -73,13 +77,14 @@ class CatalogueFilter(forms.Form):
 
     def find(self, entries: Iterable[Entry]) -> list[Entry]:
         """Those that fit, in the order they came in."""
-        kind, can, place = self.data["kind"], self.data["can"], self.data["place"]
+        kind, can, language, place = (self.data[name] for name in ("kind", "can", "language", "place"))
         return [
             one
             for one in entries
             if _matches(one, self.data["q"])
             and kind in ("", one.route.kind)
             and can in ("", *one.row.capabilities)
+            and language in ("", *one.row.languages)
             and place in ("", *(endpoint.location for endpoint in one.endpoints))
         ]
 
@@ -105,8 +110,7 @@ class CatalogueFilter(forms.Form):
             if name == "sort" or not (value := self.data[name]):
                 continue
             if name in self.labels:
-                texts = {"filter": field.label, "choice": self.labels[name][value]}
-                label = gettext("%(filter)s: %(choice)s") % texts
+                label = label_value(field.label, self.labels[name][value])
             else:
                 label = gettext("Search: “%(words)s”") % {"words": value}
             applied.append({"label": label, "url": _address(given, without=(name, "page"))})
@@ -130,11 +134,18 @@ def _list_choices(entries: Sequence[Entry]) -> dict[str, tuple[str, Choices]]:
     places = {endpoint.location for one in entries for endpoint in one.endpoints} - {""}
     words = {word for one in entries for word in one.row.capabilities}
     abilities = [(word, str(ABILITIES.get(word, word))) for word in words]
+    codes = {code for one in entries for code in one.row.languages}
+    languages = [(code, name_language(code)) for code in codes]
     return {
         "kind": (pgettext("filter", "all"), _pick(ModelKind.choices, kinds)),
-        "can": (pgettext("filter", "any"), sorted(abilities, key=lambda one: one[1].casefold())),
+        "can": (pgettext("filter", "any"), _by_label(abilities)),
+        "language": (pgettext("filter", "any"), _by_label(languages)),
         "place": (pgettext("filter", "any"), _pick(Location.choices, places)),
     }
+
+
+def _by_label(choices: Choices) -> Choices:
+    return sorted(choices, key=lambda one: one[1].casefold())
 
 
 def _pick(known: Iterable[tuple[str, Any]], found: set[str]) -> Choices:

@@ -5,8 +5,8 @@ from models_registry.base import (
     AbstractFormerLabel,
     AbstractModel,
     AbstractModelEndpoint,
-    AbstractModelPrice,
 )
+from models_registry.base_price import AbstractModelPrice
 
 
 class Connection(AbstractConnection):

@@ -196,7 +196,8 @@ def _show_alone(
         "that reads more."
     ) % {"model": model_label, "count": tokens}
     said += "\n\n" + (
-        _("These passages fit the question best:") + " " + "".join(f"[{one}]" for one in excerpts)
+        _("These passages fit the question best: %(marks)s")
+        % {"marks": "".join(f"[{one}]" for one in excerpts)}
         if excerpts
         else _("No passage matches the question.")
     )

@@ -13,6 +13,7 @@ from django.utils.translation import pgettext, pgettext_lazy
 from accounts.models import User
 from foundation.errors import AtriumError
 from foundation.language.detection import detect_language
+from foundation.spacing import join_texts
 from rag.engines import Hit, Leg
 from rag.models import Collection, Language, SavedQuestion
 from rag.questions import list_measuring
@@ -92,7 +93,7 @@ def _ask_one(user: User, collection: Collection, text: str, leg: Leg, count: int
     except AtriumError as exc:
         return Column(leg, problem=str(exc.message))
     trace = found.trace
-    problem = " ".join(dict.fromkeys(_say_gap(gap) for gap in trace.gaps))
+    problem = join_texts(dict.fromkeys(_say_gap(gap) for gap in trace.gaps))
     # what was asked for by meaning and could not be is no answer of that setting
     hits = [] if leg == "vectors" and all(hit.similarity is None for hit in found.hits) else found.hits
     return Column(leg, hits, trace.embedding_ms, trace.search_ms, problem)

@@ -8,6 +8,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from foundation.spacing import label_value
 from rag.listing import SORTS
 from rag.models import Document
 
@@ -61,8 +62,7 @@ class DocumentFilter(forms.Form):
             if not (value := self.data[name]):
                 continue
             if name in self._labels:
-                texts = {"filter": self.fields[name].label, "choice": self._labels[name][value]}
-                label = gettext("%(filter)s: %(choice)s") % texts
+                label = label_value(self.fields[name].label, self._labels[name][value])
             else:
                 label = gettext("Search: “%(words)s”") % {"words": value}
             applied.append({"label": label, "url": address(given, without=(name, "page"))})

@@ -14,8 +14,7 @@ from tests.page_words import TITLE_CASE, list_banned
 SAID_TO_A_MODEL = ("What can you do?",)
 SAME_IN_GERMAN = {
     "%(counter)s %(noun)s",
-    "%(filter)s: %(choice)s",
-    "%(per)s: %(prices)s",
+    "%(label)s: %(value)s",
     "%(problem)s %(advice)s",
     "API",
     "Budget",

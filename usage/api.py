@@ -135,6 +135,12 @@ class UsageEventSerializer(FourCounts, serializers.ModelSerializer):
         child=serializers.IntegerField(), source="used_beside_tokens", help_text="Those that are no tokens."
     )
     cost = amount()
+    dropped_params = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        read_only=True,
+        help_text="Wishes that whoever answered was not told: `x-atrium-dropped-params` of its answer.",
+    )
 
     class Meta:
         model = UsageEvent
@@ -167,6 +173,7 @@ class UsageEventSerializer(FourCounts, serializers.ModelSerializer):
             "estimated",
             "over_hold",
             "attempts",
+            "dropped_params",
             "trace_id",
             "booked_at",
             "created_at",

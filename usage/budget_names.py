@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils.translation import override
 
 from foundation.amounts import show_money
+from foundation.spacing import label_value
 from usage.models import Budget
 
 # “user: 25 EUR”, “organisation: 1,250.50 EUR”, “Benutzer: 1.250,50 EUR”
@@ -28,7 +29,7 @@ def name_budget(text: str) -> str:
     level = _levels().get(found["level"])
     label = dict(Budget.Level.choices)[level] if level else found["level"]
     amount = Decimal(f"{re.sub('[^0-9]', '', found['whole'])}.{found['places'] or 0}")
-    return f"{label}: {show_money(amount, found['currency'])}"
+    return label_value(label, show_money(amount, found["currency"]))
 
 
 @cache

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.objects import MODEL, label_objects
 from administration.start_page import card
 from foundation.amounts import money_cell, show_money
+from foundation.spacing import label_value
 from tenants.selectors import get_currency
 from usage.charts import Bar, BarChart, Series, Share, answered_and_failed, bar_of_calls, round_up
 from usage.labels import say_error
@@ -99,7 +100,7 @@ def _bar_of_day(row: UsageRow, currency: str) -> Bar:
     day, is_used = cast(date, row.key), row.calls or row.cost  # a day of refunds alone has no calls
     return Bar(
         name=date_format(day, "MONTH_DAY_FORMAT"),
-        title=f"{date_format(day)}: {show_money(row.cost, currency)}",
+        title=label_value(date_format(day), show_money(row.cost, currency)),
         values=[row.cost],
         cells=(date_format(day), intcomma(row.calls), money_cell(row.cost, currency)) if is_used else (),
     )

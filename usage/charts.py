@@ -9,6 +9,8 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from foundation.spacing import label_value
+
 HEIGHT, WIDTH = 200, 20  # of the plot and of one bar's place, in the units of the drawing
 Number = int | Decimal
 
@@ -112,10 +114,10 @@ def bar_of_calls(*, name: str, title: str, cell: str, calls: int, errors: int) -
     """A bar of calls, with those that failed at its foot."""
     text = ngettext("%(calls)s call", "%(calls)s calls", calls) % {"calls": intcomma(calls)}
     if errors:
-        text += ", " + _("%(errors)s failed") % {"errors": intcomma(errors)}
+        text = _("%(calls)s, %(errors)s failed") % {"calls": text, "errors": intcomma(errors)}
     return Bar(
         name=name,
-        title=f"{title}: {text}",
+        title=label_value(title, text),
         values=(calls - errors, errors),
         cells=[cell, intcomma(calls), intcomma(errors)] if calls else (),
     )

@@ -18,6 +18,7 @@ from django.utils.translation import pgettext_lazy
 
 from foundation.amounts import show_money
 from foundation.ids import show_request_id, uuid7
+from foundation.spacing import label_value
 from tenants.models import TimeStamped
 from usage.older_counts import read_quantities
 from usage.quantities import TOKENS, Quantities, four_counts, total
@@ -131,6 +132,11 @@ class UsageEvent(QuantityColumns, CallColumns):
             "Endpoints that failed before this one answered, and what they may have charged nonetheless: it "
             "is part of the cost."
         ),
+    )
+    dropped_params = models.JSONField(
+        _("wishes left out"),
+        null=True,
+        help_text=_("Fields of the request that whoever answered was not told, since it does not know them."),
     )
     booked_at = models.DateTimeField(
         _("counts at"), help_text=_("Decides the budget's period. A correction counts where its bill did.")
@@ -249,7 +255,7 @@ class Budget(TimeStamped):
     def name_kept(cls, kept: dict[str, str]) -> str:
         """What people call the budget of which the audit log keeps this, in the reader's language."""
         whose = kept["subject"] or cls.Level(kept["level"]).label
-        return f"{whose}: {show_money(Decimal(kept['limit']), kept['currency'])}"
+        return label_value(whose, show_money(Decimal(kept["limit"]), kept["currency"]))
 
 
 class BudgetOverrun(models.Model):
@@ -270,7 +276,7 @@ class BudgetOverrun(models.Model):
         indexes = [models.Index(fields=["budget_id", "created_at"], name="usage_overrun_budget")]
 
     def __str__(self) -> str:
-        return f"{self.budget_id}: {show_money(self.amount)}"
+        return label_value(self.budget_id, show_money(self.amount))
 
 
 class HourlySum(QuantityColumns):

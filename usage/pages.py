@@ -16,6 +16,7 @@ from accounts.models import Limit, User
 from accounts.objects import MODEL, label_objects
 from accounts.selectors import list_own_limits
 from foundation.amounts import money, money_cell, show_exactly, show_money
+from foundation.spacing import label_value
 from tenants.measures import say_use
 from usage.charts import Bar, BarChart, FiguresTable, Series, round_up
 from usage.selectors import BudgetState, UsageRow, list_binding_budgets, own_usage
@@ -147,7 +148,7 @@ def _bar(line: Line, show: Callable[[Decimal], str]) -> Bar:
     text = _("Input tokens: %(read)s, output tokens: %(written)s") % figures
     return Bar(
         name=date_format(day, "MONTH_DAY_FORMAT"),
-        title=f"{date_format(day)}: {text}" if line.calls else "",
+        title=label_value(date_format(day), text) if line.calls else "",
         values=(line.output_tokens, line.input_tokens),
         cells=line.say(date_format(day), show) if line.is_used else (),
     )

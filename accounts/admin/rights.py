@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
+from foundation.spacing import label_value
 
 ACTIONS = ("view", "add", "change", "delete")
 
@@ -71,7 +72,7 @@ def describe_rights(rights: Iterable[Permission]) -> str:
     labels, names = action_labels(), defaultdict(list)
     for right in rights:
         names[_name(right)].append(labels.get(right.codename.partition("_")[0], gettext(right.name)))
-    return "; ".join(f"{label}: {', '.join(actions)}" for label, actions in sorted(names.items()))
+    return "; ".join(label_value(label, ", ".join(actions)) for label, actions in sorted(names.items()))
 
 
 class RightsWidget(forms.CheckboxSelectMultiple):

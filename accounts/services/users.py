@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
 from foundation.errors import Conflict, InvalidInput, NotAllowed
+from foundation.spacing import join_texts
 from foundation.time_zones import list_time_zones
 from tenants.notify import announce
 from tenants.work.tasks import enqueue
@@ -59,7 +60,7 @@ def set_checked_password(user: User, password: str) -> None:
     try:
         validate_password(password, user)
     except ValidationError as exc:
-        raise InvalidInput(" ".join(exc.messages), code="weak_password", param="password") from exc
+        raise InvalidInput(join_texts(exc.messages), code="weak_password", param="password") from exc
     user.set_password(password)
 
 

@@ -49,5 +49,6 @@ async def settle(call: Call, ledger: Ledger) -> None:
         estimated=call.is_estimated or bool(lost),
         answered=facts_of(call, call.candidate) if call.is_hold_moved else None,
         attempts=tuple(call.attempts),
+        dropped_params=call.list_dropped(),
     )
     await ledger.settle(call.principal.tenant, settlement)

@@ -107,7 +107,7 @@ class ModelAdminBase(ShownPrices, ListedPrices):
         return [self.endpoint_inline, self.price_inline] if obj else []
 
     def create_row(self, request: HttpRequest, form: ModelForm) -> Model:
-        """Whoever wants it offered without a price has to say so."""
+        """Whoever wants it offered without a price, though it needs one, has to say so."""
         data = dict(form.cleaned_data)
         wanted = {name: data[name] for name in ("is_enabled", "is_default")}
         is_free = data.pop("is_free")

@@ -4,6 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
 import models_registry.base
+import models_registry.base_price
 import foundation.ids
 import tenants.sealing.fields
 from decimal import Decimal
@@ -85,10 +86,10 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=foundation.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('valid_from', models.DateTimeField(default=django.utils.timezone.now, verbose_name='valid from')),
                 ('currency', models.CharField(choices=[('EUR', 'EUR'), ('USD', 'USD'), ('CHF', 'CHF'), ('GBP', 'GBP'), ('CNY', 'CNY')], default='EUR', max_length=3, verbose_name='currency')),
-                ('input', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base.validate_price_places], verbose_name='input')),
-                ('cached', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base.validate_price_places], verbose_name='cached input')),
-                ('output', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base.validate_price_places], verbose_name='output')),
-                ('reasoning', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base.validate_price_places], verbose_name='reasoning')),
+                ('input', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base_price.validate_price_places], verbose_name='input')),
+                ('cached', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base_price.validate_price_places], verbose_name='cached input')),
+                ('output', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base_price.validate_price_places], verbose_name='output')),
+                ('reasoning', models.DecimalField(decimal_places=12, max_digits=24, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('1000000')), models_registry.base_price.validate_price_places], verbose_name='reasoning')),
                 ('model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='prices', to='models_registry.model', verbose_name='model')),
             ],
             options={

@@ -8,8 +8,8 @@ from models_registry.base import (
     AbstractFormerLabel,
     AbstractModel,
     AbstractModelEndpoint,
-    AbstractModelPrice,
 )
+from models_registry.base_price import AbstractModelPrice
 from tenants.models import Plan
 
 

@@ -59,10 +59,10 @@ def add_model(
     waits_for_price: bool = False,
     **fields: Any,
 ) -> Model:
-    """Add a model that the provider does not list, or under another name. What waits for its price, and what
-    the operator would pay for alone in any case, is added switched off and not as the default, whatever is
-    wanted; its first price switches it on if that was wanted. Raises NotAllowed, InvalidInput,
-    ValidationError.
+    """Add a model that the provider does not list, or under another name. What the operator would pay for,
+    and with `waits_for_price` (people, programs and commands ask for it) an organisation's own, is added
+    switched off and not as the default, whatever is wanted; its first price switches it on if that was
+    wanted. Raises NotAllowed, InvalidInput, ValidationError.
     """
     world = active_world()
     require(actor, world.may("add", "model"))
@@ -76,7 +76,7 @@ def add_model(
     )
     if "default_max_output_tokens" not in fields and fields.get("max_output_tokens"):
         row.default_max_output_tokens = min(row.default_max_output_tokens, fields["max_output_tokens"])
-    if waits_for_price or costs_the_platform(world, connection):
+    if costs_the_platform(world, connection) or (waits_for_price and world is not PLATFORM):
         if fields.pop("is_enabled", True):
             row.listed_values = dict(WAITS)
         row.is_enabled = row.is_default = False

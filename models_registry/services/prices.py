@@ -63,18 +63,25 @@ def set_model_price(
         _end_waiting(row)
     if before is not None and before.own_amounts == wanted:
         return before
-    price = world.prices(
-        model=row,
-        currency=currency,
-        valid_from=valid_from or now,
-        amounts={name: write_amount(amount) for name, amount in wanted.items()},
-        **_older_columns(wanted),
-    )
-    price.full_clean()
-    price.save()
+    price = _write_price(world, row, currency, valid_from or now, wanted)
     if valid_from is not None:
         note_date(valid_from)
     announce("model", row.pk)
+    return price
+
+
+def _write_price(
+    world: World, model: Model, currency: str, valid_from: datetime, amounts: Mapping[str, Decimal]
+) -> ModelPrice:
+    price = world.prices(
+        model=model,
+        currency=currency,
+        valid_from=valid_from,
+        amounts={name: write_amount(amount) for name, amount in amounts.items()},
+        **_older_columns(amounts),
+    )
+    price.full_clean()
+    price.save()
     return price
 
 
@@ -174,7 +181,7 @@ def check_switching_on(world: World, model: Model, param: str = "is_enabled") ->
     )
 
 
-def _older_columns(amounts: dict[str, Decimal]) -> dict[str, Decimal]:
+def _older_columns(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """What the release before reads: each of its four amounts, followed or not."""
     found = with_parents(amounts)
     return {name: found.get(name, Decimal(0)) for name in TOKEN_CLASSES}

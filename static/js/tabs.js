@@ -3,7 +3,8 @@
    (answer-stream.js); where the conversation went on in another branch, that is offered. What is typed stays.
 
    Tabs of one browser tell each other; what another browser has written is asked for when one comes back to the
-   tab. Whoever logs out in one tab leaves all of them. */
+   tab, and when one begins to write in a page that has stood there. Whoever logs out in one tab leaves all of
+   them. */
 import { findUnfinished } from "./composer.js";
 import { refreshList } from "./conversations.js";
 import { dropDrafts } from "./drafts.js";
@@ -12,6 +13,7 @@ import { goToLogIn, on, words } from "./page.js";
 import { markPast } from "./scrolling.js";
 
 const PAUSE_MS = 1_000;
+const STOOD_MS = 20_000; // without a look, however much is typed
 const CHANGES = /\/(?:new|messages|edit|regenerate|continue|rename|delete)\/$/;
 const TURNS = /\/(?:new|messages|edit|regenerate|continue)\/$/;
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("atrium-tabs") : null;
@@ -79,6 +81,9 @@ if (thread) {
     window.addEventListener(type, () => {
       if (Date.now() - lookedAt > PAUSE_MS) look();
     });
+  on("input", "#composer", () => {
+    if (Date.now() - lookedAt > STOOD_MS) look();
+  });
 }
 
 document.addEventListener("htmx:afterRequest", (event) => {

@@ -8,6 +8,7 @@ from django.db import connections, transaction
 from psycopg import sql
 
 from foundation.errors import Conflict, InvalidInput, NotFound
+from foundation.spacing import join_texts
 from foundation.told import gettext as _
 from foundation.told import words_of
 from tenants.context import owner, platform, tenant
@@ -127,7 +128,7 @@ def insert_tenant(
     try:
         row.full_clean()
     except ValidationError as exc:
-        raise InvalidInput(" ".join(exc.messages), param=next(iter(exc.message_dict), None)) from exc
+        raise InvalidInput(join_texts(exc.messages), param=next(iter(exc.message_dict), None)) from exc
     row.save()
     Domain.objects.create(domain=host, tenant=row, is_primary=True)
     return row

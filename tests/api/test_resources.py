@@ -317,7 +317,7 @@ def test_a_price_that_cannot_be_is_refused(api, alice, body):
 
 def test_an_event_tells_what_was_used_by_class_and_in_the_four_counts_of_old(api, alice):
     used = {"input": 10, "cached": 4, "cache_write": 3, "input_audio": 2, "output": 5, "images": 1}
-    make_event(alice, quantities=used)
+    make_event(alice, quantities=used, dropped_params=["seed"])
     make_event(alice, model="old", input_tokens=7, cached_tokens=0, output_tokens=1, reasoning_tokens=2)
     new, old = (
         api.get(f"/api/v1/usage/events/?model={model}").json()["results"][0] for model in ("mock", "old")
@@ -327,6 +327,7 @@ def test_an_event_tells_what_was_used_by_class_and_in_the_four_counts_of_old(api
     assert [new[name] for name in four] == [10 + 3 + 2, 4, 5, 0]
     assert (old["quantities"], old["units"]) == ({"input": 7, "output": 1, "reasoning": 2}, {})
     assert [old[name] for name in four] == [7, 0, 1, 2]
+    assert (new["dropped_params"], old["dropped_params"]) == (["seed"], None)
 
 
 def test_budgets_are_set_changed_and_lifted(api, alice, bob):

@@ -35,6 +35,23 @@ def test_what_one_tab_writes_the_other_shows_and_what_was_typed_there_stays(arri
     expect(second.box).to_have_value("half a thought")
 
 
+def test_what_another_browser_wrote_is_shown_to_whoever_begins_to_write(arrive):
+    first = arrive()
+    first.ask("hello")
+    first.wait_for()
+    other = arrive(user=first.person, is_alone=True, path=None)
+    other.page.clock.install()
+    other.go(first.page.url.removeprefix(first.base_url))
+    expect(other.page.locator(".bubble")).to_have_text(["hello"])
+    first.ask("and on")
+    other.box.press_sequentially("on")
+    expect(other.page.locator(".bubble")).to_have_text(["hello"])
+    other.page.clock.fast_forward(21_000)
+    other.box.press_sequentially("e")
+    expect(other.page.locator(".bubble")).to_have_text(["hello", "and on"])
+    expect(other.box).to_have_value("one")
+
+
 def test_a_draft_survives_a_reload_and_neither_a_log_out_nor_another_person(arrive):
     first = arrive()
     second = first.another_tab()

@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from foundation.errors import InvalidInput
+from gateway.calls import MOST_DROPPED
 from gateway.request import headers_of
 from gateway.steps.capable import keep_capable
 from tests.doubles.anthropic import answer_messages
@@ -17,7 +18,7 @@ from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.connecting import connected
 from tests.gateway.speaking import speak
 from tests.gateway.telling import whole
-from tests.gateway.test_v1 import HELLO
+from tests.gateway.test_v1 import HELLO, ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 ASKING = {
@@ -87,6 +88,12 @@ async def test_wishes_that_claude_does_not_know_are_told(house):
     assert header not in usual.headers and stream.headers[header] == "seed"
     assert refused.status_code == 400 and refused.json()["error"]["param"] == "logprobs"
     assert len(vendor.bodies) == 3, "what is refused is not sent"
+    billed = await sync_to_async(events_of)(ONE, 3)
+    assert [one.dropped_params for one in reversed(billed)] == [
+        told.headers[header].split(", "),
+        None,
+        ["seed"],
+    ]
 
 
 def test_wishes_of_claudes_clients_are_told_where_others_answer():
@@ -102,6 +109,8 @@ def test_a_header_holds_no_more_than_names():
     call = call_of(*routes("anthropic"))
     call.dropped = ["a\r\nset-cookie: b", "ü", "x" * 100, "seed"]
     assert dropped(call) == "seed"
+    call.dropped = [f"x{number:04}" for number in range(1_000)]
+    assert dropped(call).split(", ") == call.dropped[:MOST_DROPPED]
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,9 @@ def names(client, query: str) -> list[str]:
 @pytest.fixture
 def three(make):
     """A cheap one that calls tools, a dear one for letters, and vectors that nobody priced."""
-    cheap = make.model("cheap", context_window=8_000, capabilities=["tools", "own-word"])
+    cheap = make.model(
+        "cheap", context_window=8_000, capabilities=["tools", "own-word"], languages=["zh", "de"]
+    )
     make.price(cheap, input=Decimal("0.1"), output=Decimal("0.1"))
     dear = make.model("dear", label="A dear one", context_window=200_000, notes="for letters")
     make.price(dear)
@@ -262,6 +264,8 @@ def three(make):
         ("sort=-context", ["dear", "cheap", "vectors"]),
         ("kind=embedding", ["vectors"]),
         ("can=tools", ["cheap"]),
+        ("language=de", ["cheap"]),
+        ("language=nl", ["dear", "cheap", "vectors"]),  # offered by nobody
         ("q=LETTERS+for", ["dear"]),
         ("q=nothing", []),
     ],
@@ -299,13 +303,19 @@ def test_filters_in_force_are_said_in_words_and_taken_away_one_by_one(acme, bob,
     assert '<input type="hidden" name="sort" value="-price"' in page.text, "a new filter keeps the order"
     assert acme.get(f"{LIST}?can=own-word").context["applied"][0]["label"] == "Ability: own-word"
     assert acme.get(LIST).context["applied"] == []
+    bob.language = "de"
+    bob.save()
+    page = acme.get(f"{LIST}?language=zh")
+    assert [one["label"] for one in page.context["applied"]] == ["Sprache: Chinesisch"]
+    choices = page.context["form"].fields["language"].choices
+    assert choices == [("", "beliebig"), ("zh", "Chinesisch"), ("de", "Deutsch")], "by name, not by code"
 
 
 def test_a_filter_offers_what_leads_to_something(acme, bob, make):
     make.model("one")
     form = acme.login_as(bob).get(LIST).context["form"]
     assert [value for value, _label in form.fields["kind"].choices] == ["", "chat"]
-    assert "can" not in form.fields, "no model says what it can"
+    assert not {"can", "language"} & form.fields.keys(), "no model says what it can, or in which languages"
 
 
 def test_nothing_found_leads_back(acme, bob, three):
@@ -326,7 +336,8 @@ def test_a_long_catalogue_comes_in_pages(acme, bob, make):
 
 
 @pytest.mark.parametrize(
-    "query", ["page=x", "kind=x", "can=%00", "place=%F0%9F", "sort=__class__", "q=" + "x" * 5_000]
+    "query",
+    ["page=x", "kind=x", "can=%00", "language=1", "place=%F0%9F", "sort=__class__", "q=" + "x" * 5_000],
 )
 def test_any_query_is_answered(acme, bob, make, query):
     make.model("one")

@@ -206,6 +206,44 @@ def test_what_is_added_by_hand_waits_for_its_price_too(waiting, on_platform: Hos
     assert Model.objects.get(name="on").is_enabled and not Model.objects.get(name="off").is_enabled
 
 
+def test_a_command_that_adds_an_organisations_own_model_adds_it_waiting(make):
+    make.connection()
+    add = (*HERE, "--connection", "Provider")
+    said = manage("model", "set", "bare", *add, "--default")
+    assert "stays switched off until it has a price: see --input-price and --free" in said
+    manage("model", "set", "priced", *add, "--default", *PRICE)
+    manage("model", "set", "free", *add, "--free")
+    manage("model", "set", "off", *add, "--disable")
+    assert tenants_own() == {
+        "bare": (False, True),
+        "priced": (True, False),
+        "free": (True, False),
+        "off": (False, False),
+    }
+    assert OwnModel.objects.get(is_default=True).name == "priced"
+    with pytest.raises(CommandError, match="mark it as free of charge"):
+        manage("model", "set", "wanted", *add, "--enable")
+    assert not OwnModel.objects.filter(name="wanted").exists()
+
+
+@pytest.mark.scope("platform")
+def test_what_runs_here_is_on_at_once_by_whichever_door_it_comes(make, provider, on_platform, olga):
+    row = make.connection(location="local", base_url=provider.base_url, allow_private=True)
+    form = model_form(make.model("usual", row)) | prices() | {"connection": row.pk, "name": "by-form"}
+    on_platform.login_as(olga)
+    added = on_platform.post("/admin/registry_platform/model/add/", form | {"is_default": "on"}, follow=True)
+    assert "switched off" not in added.content.decode()
+    assert "stays" not in manage("model", "set", "by-command", "--platform", "--connection", "Provider")
+    services.sync_catalogue(actor=None, connection=row)
+    by_door = Model.objects.filter(name__in=["by-form", "by-command", "small"])
+    assert {one.name: one.is_enabled for one in by_door} == dict.fromkeys(
+        ("by-form", "by-command", "small"), True
+    )
+    assert Model.objects.get(is_default=True).name == "by-form"
+    page = on_platform.get("/admin/registry_platform/model/?priced=no").content.decode()
+    assert page.count("no price set: calls cost nothing") == 5, "and nobody overlooks it"
+
+
 @pytest.mark.scope("platform")
 def test_whoever_adds_what_the_operator_pays_for_adds_it_switched_off(make):
     paid_for, here = make.connection(location="us"), make.connection("Here", location="local")

@@ -126,9 +126,12 @@ async def test_a_bill_that_comes_late_corrects_the_estimate_of_who_answered(book
     await in_tenant(books.slug, sweep_holds)
     true_cost = LOST.cost + cost(DEAR, USAGE)
     async with books.ledger() as ledger:
-        bill = a_bill(hold.request_id, cost=true_cost, attempts=(LOST,), answered=OTHER)
+        bill = a_bill(
+            hold.request_id, cost=true_cost, attempts=(LOST,), answered=OTHER, dropped_params=["seed"]
+        )
         assert await ledger.settle(books.slug, bill)
     estimate, correction = books.events()
+    assert (estimate.dropped_params, correction.dropped_params) == (None, ["seed"])
     assert estimate.cost + correction.cost == true_cost == books.budget(budget).spent
     assert correction.model == estimate.model == "stand-in" and correction.attempts == [WRITTEN]
 

@@ -29,6 +29,7 @@ from administration.sites import service_admin
 from foundation.amounts import AmountField, money_cell, show_exactly, show_money
 from foundation.errors import Conflict
 from foundation.ids import read_request_id, show_request_id
+from foundation.spacing import label_value
 from usage.labels import OPERATIONS, SOURCES, say_error, show_prices, show_quantities
 from usage.ledger.budget_rules import ZERO
 from usage.models import HourlySum, UsageEvent
@@ -169,6 +170,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
                     "show_estimated",
                     "show_over_hold",
                     "show_attempts",
+                    "show_dropped",
                 ]
             },
         ),
@@ -303,6 +305,10 @@ class UsageEventAdmin(ReadOnlyAdmin):
     def show_attempts(self, row: UsageEvent) -> str:
         return "; ".join(_show_attempt(one, row.currency) for one in row.attempts or []) or "–"
 
+    @display(description=_("wishes left out"))
+    def show_dropped(self, row: UsageEvent) -> str:
+        return ", ".join(row.dropped_params or []) or "–"
+
     @display(description=_("status"), ordering="status", label=STATUS_COLOURS)
     def show_status(self, row: UsageEvent) -> Badge:
         return Badge(row.status, row.get_status_display())
@@ -310,7 +316,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
 
 def _show_attempt(lost: dict[str, Any], currency: str) -> str:
     """Its cost where it had one; events of the release before say none."""
-    shown = f"{lost['upstream_model']}: {say_error(lost['error_code'])}, {lost['latency_ms']} ms"
+    shown = label_value(lost["upstream_model"], f"{say_error(lost['error_code'])}, {lost['latency_ms']} ms")
     cost = Decimal(lost.get("cost", 0))
     return f"{shown}, {show_money(cost, currency)}" if cost else shown
 

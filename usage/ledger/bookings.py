@@ -98,6 +98,7 @@ class Settlement:
     estimated: bool = False
     answered: CallFacts | None = None
     attempts: tuple[LostAttempt, ...] = ()
+    dropped_params: list[str] = field(default_factory=list)  # names of fields that were not passed on
 
 
 @dataclass(frozen=True, slots=True)

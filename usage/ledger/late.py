@@ -82,6 +82,7 @@ def _adjustment(bill: Settlement, used: Quantities, cost: Decimal, now: datetime
         *times,
         b"t" if bill.estimated else b"f",
         sql.written_attempts(bill.attempts).encode() if bill.attempts else None,
+        json.dumps(bill.dropped_params).encode() if bill.dropped_params else None,
         now.isoformat().encode(),
         bill.request_id.hex.encode(),
     )

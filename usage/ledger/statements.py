@@ -60,7 +60,7 @@ _FACT_NAMES = ", ".join(FACTS)
 _EVENT_NAMES = (
     f"id, request_id, kind, {_FACT_NAMES}, currency, units, quantities, input_tokens, cached_tokens, "
     "output_tokens, reasoning_tokens, cost, status, error_code, latency_ms, first_token_ms, estimated, "
-    "over_hold, attempts, booked_at, created_at"
+    "over_hold, attempts, dropped_params, booked_at, created_at"
 )
 _HELD_FACTS = ", ".join(f"h.{name}" for name in FACTS)
 _BILLED_FACTS = ", ".join(
@@ -89,7 +89,7 @@ def book_events(moment: str, bills_and_holds: str) -> str:
 SELECT h.id, h.id, 'settle', {_BILLED_FACTS}, coalesce(h.price_snapshot->>'currency', ''), '{{}}',
   n.quantities, n.input, n.cached, n.output, n.reasoning, n.cost,
   n.status, n.error_code, n.latency_ms, n.first_token_ms, n.estimated, n.cost > h.amount, n.attempts,
-  {moment}, {moment}
+  n.dropped_params, {moment}, {moment}
 FROM {bills_and_holds} RETURNING id"""
 
 
@@ -114,6 +114,7 @@ BILL_COLUMNS = {
     "first_token_ms": "int",
     "estimated": "bool",
     "attempts": "jsonb",
+    "dropped_params": "jsonb",
     **{name: FACTS[name] for name in ANSWERED},
 }
 _NEXT_COLUMNS = {
@@ -179,8 +180,8 @@ FROM usage_usageevent WHERE request_id = $1::uuid"""
 ADJUST = f"""INSERT INTO usage_usageevent ({_EVENT_NAMES})
 SELECT $1::uuid, h.request_id, 'adjustment', {_HELD_FACTS}, h.currency, '{{}}',
   $2::jsonb, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::numeric,
-  $8, $9, $10::int, $11::int, $12::bool, false, $13::jsonb, h.booked_at, $14::timestamptz
-FROM usage_usageevent h WHERE h.request_id = $15::uuid AND h.kind = 'settle'"""
+  $8, $9, $10::int, $11::int, $12::bool, false, $13::jsonb, $14::jsonb, h.booked_at, $15::timestamptz
+FROM usage_usageevent h WHERE h.request_id = $16::uuid AND h.kind = 'settle'"""
 
 
 class Qualified(dict[str, str]):
@@ -265,9 +266,10 @@ def bill_row(bill: Settlement) -> tuple[str, ...]:
 
 
 def outcome(bill: Settlement) -> tuple[str, ...]:
-    """The elements of `attempts` and of ANSWERED, in its order."""
+    """The elements of `attempts`, `dropped_params` and of ANSWERED, in its order."""
     return (
         text(written_attempts(bill.attempts)) if bill.attempts else "NULL",
+        text(json.dumps(bill.dropped_params)) if bill.dropped_params else "NULL",
         *(answered(bill.answered) if bill.answered else _AS_HELD),
     )
 

@@ -109,9 +109,8 @@ def _check_answers(call: Call) -> None:
     if ANSWERS.isdisjoint(body):
         return
     check(body, "n", int)
-    if (count := body.get("n")) is not None and not 1 <= count <= MAX_CHOICES:
-        raise wrong("n", _("must lie between %(low)s and %(high)s") % {"low": 1, "high": MAX_CHOICES})
-    call.answer_count = count or 1
+    check_range(body, "n", 1, MAX_CHOICES)
+    call.answer_count = body.get("n") or 1
     for name in OTHER_ANSWERS:
         check(body, name, int)
         if body.get(name) not in (None, 1):
@@ -123,15 +122,8 @@ def _check_logprobs(body: dict[str, Any]) -> None:
         return
     check(body, "logprobs", bool)
     check(body, "top_logprobs", int)
-    count = body.get("top_logprobs")
-    if count is None:
-        return
-    if not 0 <= count <= MAX_TOP_LOGPROBS:
-        raise wrong(
-            "top_logprobs",
-            _("must lie between %(low)s and %(high)s") % {"low": 0, "high": MAX_TOP_LOGPROBS},
-        )
-    if count and body.get("logprobs") is not True:
+    check_range(body, "top_logprobs", 0, MAX_TOP_LOGPROBS)
+    if body.get("top_logprobs") and body.get("logprobs") is not True:
         raise wrong("top_logprobs", _("is allowed only with “logprobs”: true"))
 
 

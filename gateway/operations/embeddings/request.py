@@ -5,7 +5,7 @@ from typing import Any
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from gateway.calls import Call
-from gateway.operations.body import MODEL_TOKENS, check, missing, wrong
+from gateway.operations.body import MODEL_TOKENS, check, check_range, missing, wrong
 from models_registry.providers.openai_compatible import OpenAICompatible
 
 MAX_TEXTS = 2_048
@@ -22,10 +22,7 @@ def check_body(call: Call) -> None:
         raise wrong("messages", _("is not allowed: “input” says what is read"))
     call.text_count = _count_texts(body["input"])
     check(body, "dimensions", int)
-    if (dimensions := body.get("dimensions")) is not None and not 1 <= dimensions <= MAX_DIMENSIONS:
-        raise wrong(
-            "dimensions", _("must lie between %(low)s and %(high)s") % {"low": 1, "high": MAX_DIMENSIONS}
-        )
+    check_range(body, "dimensions", 1, MAX_DIMENSIONS)
     check(body, "encoding_format", str)
     if body.get("encoding_format") not in (None, *FORMATS):
         raise wrong("encoding_format", _("must be one of %(formats)s") % {"formats": ", ".join(FORMATS)})

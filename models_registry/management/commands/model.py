@@ -98,7 +98,7 @@ class Command(AtriumCommand):
         note = (
             ""
             if not waits or prices or options["free"]
-            else " It stays switched off until it has a price: see --input-price."
+            else " It stays switched off until it has a price: see --input-price and --free."
         )
         self.show(shown, f"Model {model.name} is set.{note}")
 
@@ -107,7 +107,9 @@ class Command(AtriumCommand):
         exists = list_visible_models(None).filter(name=options["name"]).exists()
         if options["connection"] and not exists:
             connection = get_visible_connection(None, options["connection"])
-            row = services.add_model(actor=None, connection=connection, name=options["name"], **changes)
+            row = services.add_model(
+                actor=None, connection=connection, name=options["name"], waits_for_price=True, **changes
+            )
             return row, changes.get("is_enabled", True) and not row.is_enabled
         model = get_visible_model(None, options["name"])
         return services.set_model(actor=None, model=model, **changes) if changes else model, False

@@ -141,19 +141,22 @@ def read_report(reported: Any) -> Usage | None:
     completion, reasoning = _with_reasoning(prompt, completion, reasoning, total)
     fresh, written = prompt - cached, completion - reasoning
     cache_write = min(kept, fresh)
-    input_audio = min(_detail(reported, _PROMPT_DETAILS, _SOUND) or 0, fresh - cache_write)
-    output_audio = min(_detail(reported, _COMPLETION_DETAILS, _SOUND) or 0, written)
-    if not (cache_write or input_audio > 0 or output_audio > 0):
-        return Usage(fresh, cached, written, reasoning)
+    input_audio = _sound(reported, _PROMPT_DETAILS, most=fresh - cache_write)
+    output_audio = _sound(reported, _COMPLETION_DETAILS, most=written)
     return Usage(
-        fresh - cache_write - max(0, input_audio),
+        fresh - cache_write - input_audio,
         cached,
-        written - max(0, output_audio),
+        written - output_audio,
         reasoning,
         cache_write=cache_write,
-        input_audio=max(0, input_audio),
-        output_audio=max(0, output_audio),
+        input_audio=input_audio,
+        output_audio=output_audio,
     )
+
+
+def _sound(reported: dict[str, Any], details: tuple[str, ...], *, most: int) -> int:
+    """The part of the input or of the output that is sound."""
+    return max(0, min(_detail(reported, details, _SOUND) or 0, most))
 
 
 def _read_usual(reported: dict[str, Any]) -> Usage | None:
