@@ -8,11 +8,14 @@ Does not cover: f-strings, `join` and `str.format`.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django import template
-from django.utils.translation import _trans  # type: ignore[attr-defined]
+from django.utils.translation import (
+    _trans,  # type: ignore[attr-defined]
+    pgettext,
+)
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _LATIN = r"A-Za-z0-9"
@@ -32,6 +35,11 @@ register = template.Library()
 def cjk_spaced(text: str) -> str:
     """`{{ text|cjk_spaced }}` in every template: the text by that rule; without Chinese it stays as it is."""
     return _missing.sub(" ", _between_chinese.sub("", text.strip()))
+
+
+def listed(parts: Iterable[str]) -> str:
+    """What stands beside each other, as the reader's language separates it."""
+    return pgettext("between the parts of a list", ", ").join(map(str, parts))
 
 
 class Spaced(str):

@@ -13,6 +13,7 @@ from tests.page_words import TITLE_CASE, list_banned
 # what people say to a model, as friends do
 SAID_TO_A_MODEL = ("What can you do?",)
 SAME_IN_GERMAN = {
+    ", ",
     "%(counter)s %(noun)s",
     "%(filter)s: %(choice)s",
     "%(per)s: %(prices)s",

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from foundation.amounts import show_price
+from foundation.spacing import listed
 from usage.pricing import Price, without_inherited
 from usage.quantities import CLASSES, EACH, INPUT, MILLION_TOKENS, OUTPUT, SECOND, Quantities
 
@@ -73,7 +74,7 @@ def say_error(code: str) -> str:
 
 def show_quantities(quantities: Quantities) -> str:
     """“input 12, output 5”, in the order of the classes; "" for nothing."""
-    return ", ".join(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
+    return listed(f"{LABELS[name]} {_figure(name, quantities[name])}" for name in _known(quantities))
 
 
 @register.filter
@@ -101,7 +102,7 @@ def show_prices(snapshot: Mapping[str, str], currency: str = "") -> str:
         price = f"{LABELS[name]} {show_price(Decimal(snapshot[name]), currency)}"
         groups.setdefault(CLASSES[name].per, []).append(price)
     return "; ".join(
-        _("%(per)s: %(prices)s") % {"per": PER[per], "prices": ", ".join(prices)}
+        _("%(per)s: %(prices)s") % {"per": PER[per], "prices": listed(prices)}
         for per, prices in groups.items()
     )
 
