@@ -33,6 +33,7 @@ SAME_IN_GERMAN = {
     "{n} s",
 }
 SAME_IN_CHINESE = {
+    ", ",
     "%(done)s of %(total)s",
     "%(problem)s %(advice)s",
     "API",
