@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django import template
-from django.utils.translation import (
-    _trans,  # type: ignore[attr-defined]
-    pgettext,
-)
+from django.utils.translation import _trans, pgettext  # type: ignore[attr-defined]
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _LATIN = r"A-Za-z0-9"
