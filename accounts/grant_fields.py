@@ -15,6 +15,7 @@ from accounts.reach import say_who
 from accounts.roles import role_label
 from accounts.services import grant, revoke_grant
 from administration.sites import service_admin
+from foundation.spacing import listed
 
 # field → the column of the holder, and the effect
 FIELDS = {
@@ -104,16 +105,16 @@ class GrantsAdmin:
 
     @display(description=_("roles"))
     def open_to_roles(self, row: Any) -> str:
-        return ", ".join(role_label(role) for role in list_holders(row.own_grants, "open_to_roles"))
+        return listed(role_label(role) for role in list_holders(row.own_grants, "open_to_roles"))
 
     @display(description=_("projects"))
     def open_to_projects(self, row: Any) -> str:
-        return ", ".join(map(str, list_holders(row.own_grants, "open_to_projects")))
+        return listed(map(str, list_holders(row.own_grants, "open_to_projects")))
 
     @display(description=_("people"))
     def open_to_people(self, row: Any) -> str:
-        return ", ".join(map(str, list_holders(row.own_grants, "open_to_people")))
+        return listed(map(str, list_holders(row.own_grants, "open_to_people")))
 
     @display(description=_("not these people"))
     def closed_to_people(self, row: Any) -> str:
-        return ", ".join(map(str, list_holders(row.own_grants, "closed_to_people")))
+        return listed(map(str, list_holders(row.own_grants, "closed_to_people")))

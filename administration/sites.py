@@ -62,6 +62,7 @@ class AtriumAdminSite(UnfoldAdminSite):
     way_back: str | Promise  # what the link to the pages outside says
     final_catch_all_view = False  # an address that does not exist is a 404 for everyone
     index_template = "admin/start.html"
+    empty_value_display = "–"
     index_title = gettext_lazy("Today")
     site_header = gettext_lazy("Administration")
     site_title = site_header

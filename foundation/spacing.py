@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django import template
-from django.utils.translation import _trans  # type: ignore[attr-defined]
+from django.utils.translation import _trans, pgettext  # type: ignore[attr-defined]
 from django.utils.translation import gettext as _
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -59,6 +59,11 @@ def append(left: str, right: str) -> str:
 def label_value(label: object, value: object) -> str:
     """“label: value”, with the colon of the reader's language."""
     return _("%(label)s: %(value)s") % {"label": label, "value": value}
+
+
+def listed(parts: Iterable[str]) -> str:
+    """What stands beside each other, as the reader's language separates it."""
+    return pgettext("between the parts of a list", ", ").join(map(str, parts))
 
 
 class Spaced(str):

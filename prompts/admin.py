@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.decorators import display
 
-from administration.columns import ago
+from administration.columns import ago, figure
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ListOnlyAdmin
 from administration.sites import service_admin
@@ -27,8 +27,8 @@ class ConversationAdmin(ListOnlyAdmin):
     list_display = [
         "show_person",
         "model_name",
-        "show_messages",
-        "total_tokens",
+        figure("message_count", _("messages")),
+        figure("total_tokens", _("tokens")),
         "show_cost",
         ago("last_message_at", _("last message")),
         ago("created_at", _("begun")),
@@ -45,10 +45,6 @@ class ConversationAdmin(ListOnlyAdmin):
     @display(description=_("person"), ordering="user__name", header=True)
     def show_person(self, row: Conversation) -> list[str]:
         return [row.user.name, row.user.email]
-
-    @display(description=_("messages"), ordering="message_count")
-    def show_messages(self, row: Conversation) -> int:
-        return row.message_count
 
     @display(description=_("cost"), ordering="total_cost")
     def show_cost(self, row: Conversation) -> str:

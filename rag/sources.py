@@ -1,15 +1,17 @@
 """A document as people read it: its blocks in pages of some hundred, with a passage marked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count
 
 from rag.models import Block, Chunk, Document
+from rag.parsing.result import CELLS
 
 PER_PART = 300  # blocks on one page
 AROUND = 3  # blocks before and after a passage, in the panel
+MOST_CELLS = 3_000  # of a table that is drawn as one
 SAME = 2.0  # points: boxes this close are one line of the page
 
 
@@ -31,6 +33,28 @@ class ShownBlock:
     @property
     def is_marked(self) -> bool:
         return any(piece.is_marked for piece in self.pieces)
+
+    @property
+    def rows(self) -> list[list[list[Piece]]]:
+        """Of a table: its rows, of cells, of pieces, the first row its header. Empty for other blocks, and
+        for a table of more cells than a page should draw.
+        """
+        text = self.block.text
+        if self.block.kind != Block.Kind.TABLE or text.count(CELLS) + text.count("\n") >= MOST_CELLS:
+            return []
+        rows: list[list[list[Piece]]] = [[[]]]
+        for piece in self.pieces:
+            is_first = piece.is_first
+            for line_number, line in enumerate(piece.text.split("\n")):
+                if line_number:
+                    rows.append([[]])
+                for cell_number, said in enumerate(line.split(CELLS)):
+                    if cell_number:
+                        rows[-1].append([])
+                    if said:
+                        rows[-1][-1].append(replace(piece, text=said, is_first=is_first))
+                        is_first = False
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tests.page_words import TITLE_CASE, list_banned
 # what people say to a model, as friends do
 SAID_TO_A_MODEL = ("What can you do?",)
 SAME_IN_GERMAN = {
+    ", ",
     "%(counter)s %(noun)s",
     "%(label)s: %(value)s",
     "%(problem)s %(advice)s",
@@ -31,6 +32,7 @@ SAME_IN_GERMAN = {
     "{n} s",
 }
 SAME_IN_CHINESE = {
+    ", ",
     "%(done)s of %(total)s",
     "%(problem)s %(advice)s",
     "API",

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from foundation.amounts import show_price
-from foundation.spacing import join_texts, label_value
+from foundation.spacing import join_texts, label_value, listed
 from usage.pricing import Price, without_inherited
 from usage.quantities import CLASSES, EACH, INPUT, MILLION_TOKENS, OUTPUT, SECOND, Quantities
 
@@ -74,9 +74,7 @@ def say_error(code: str) -> str:
 
 def show_quantities(quantities: Quantities) -> str:
     """“input 12, output 5”, in the order of the classes; "" for nothing."""
-    return ", ".join(
-        join_texts((LABELS[name], _figure(name, quantities[name]))) for name in _known(quantities)
-    )
+    return listed(join_texts((LABELS[name], _figure(name, quantities[name]))) for name in _known(quantities))
 
 
 @register.filter
@@ -103,7 +101,7 @@ def show_prices(snapshot: Mapping[str, str], currency: str = "") -> str:
     for name in _known(snapshot):
         price = join_texts((LABELS[name], show_price(Decimal(snapshot[name]), currency)))
         groups.setdefault(CLASSES[name].per, []).append(price)
-    return "; ".join(label_value(PER[per], ", ".join(prices)) for per, prices in groups.items())
+    return "; ".join(label_value(PER[per], listed(prices)) for per, prices in groups.items())
 
 
 def label_of_price(name: str) -> str | Promise:

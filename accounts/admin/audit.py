@@ -17,6 +17,7 @@ from administration.history import ACTIONS, actor_of, list_changes, list_fields,
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
+from foundation.spacing import listed
 
 COLOURS = {
     LogEntry.Action.CREATE: "success",
@@ -94,7 +95,8 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @display(description=_("object"), header=True)
     def show_object(self, entry: LogEntry) -> list[str]:
         model = model_of(entry)
-        return TwoLines([name_entry(entry), capfirst(self._noun(entry, model))])
+        name, noun = name_entry(entry), capfirst(self._noun(entry, model))
+        return TwoLines([noun, name] if noun and name == str(entry.object_pk) else [name, noun])
 
     def _noun(self, entry: LogEntry, model: type[Model] | None) -> str:
         """What the kind of object is called here."""
@@ -104,7 +106,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("fields"))
     def show_fields(self, entry: LogEntry) -> str:
-        return ", ".join(list_fields(entry))
+        return listed(list_fields(entry)) or "–"
 
     @display(description=_("changes"))
     def show_changes(self, entry: LogEntry) -> str:

@@ -26,6 +26,7 @@ from administration.fields import NamesField
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin
+from foundation.spacing import listed
 from tenants.measures import Measure
 
 USABLE, EXPIRED, REVOKED = "usable", "expired", "revoked"
@@ -182,7 +183,7 @@ class ApiKeyAdmin(LimitsAdmin, AtriumModelAdmin):
 
     @display(description=_("scopes"))
     def show_scopes(self, row: ApiKey) -> str:
-        return ", ".join(row.scope_labels)
+        return listed(row.scope_labels)
 
     def list_fitting_actions(self, request: HttpRequest, row: ApiKey) -> set[str]:
         return {"revoke"} if row.revoked_at is None else set()

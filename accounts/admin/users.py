@@ -25,6 +25,7 @@ from administration.confirm import both_ways, confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import AtriumModelAdmin, ReadOnlyInline
 from administration.sites import service_admin, system_admin
+from foundation.spacing import listed
 
 PERSON_FIELDS = ("email", "name", "language")
 LAST_LOGIN, CREATED = ago("last_login", _("last log-in")), ago("created_at", _("added"))
@@ -222,7 +223,7 @@ class UserAdmin(LimitsAdmin, PersonAdmin):
 
     @display(description=_("roles"))
     def show_roles(self, row: User) -> str:
-        return ", ".join(sorted(role_label(group) for group in row.groups.all()))
+        return listed(sorted(role_label(group) for group in row.groups.all()))
 
     @display(description=_("roles"))
     def roles(self, row: User) -> str:

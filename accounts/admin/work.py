@@ -22,6 +22,7 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin, system_admin
+from foundation.spacing import listed
 from tenants.local.models import Work
 from tenants.work.kinds import list_all_kinds
 from tenants.work.selectors import find_work_objects, label_kind, label_stages
@@ -138,7 +139,7 @@ class WorkAdmin(ReadOnlyAdmin):
         said = gettext("%(stage)s: %(done)d of %(total)d")
         stages = label_stages(row)
         return (
-            ", ".join(said % {"stage": stage, "done": done, "total": total} for stage, done, total in stages)
+            listed(said % {"stage": stage, "done": done, "total": total} for stage, done, total in stages)
             or "–"
         )
 

@@ -13,6 +13,7 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
+from foundation.spacing import listed
 from rag.intake import rebuild_collection
 from rag.models import Collection, Document, Language
 from rag.progress import CollectionProgress, describe_collections
@@ -82,7 +83,7 @@ class CollectionAdmin(ReadOnlyAdmin):
 
     @display(description=_("languages"))
     def show_languages(self, row: Collection) -> str:
-        return ", ".join(str(Language(language).label) for language in row.languages)
+        return listed(str(Language(language).label) for language in row.languages)
 
     @display(description=_("documents"))
     def show_documents(self, row: Collection) -> str:

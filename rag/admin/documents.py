@@ -13,6 +13,7 @@ from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
 from administration.sites import service_admin
+from foundation.spacing import listed
 from rag.admin.collections import list_shared
 from rag.intake import cancel_document, retry_document
 from rag.models import Document
@@ -96,7 +97,7 @@ class DocumentAdmin(ReadOnlyAdmin):
         said = gettext("%(stage)s: %(done)d of %(total)d")
         stages = row.progress.stages
         told = [said % {"stage": one.label, "done": one.done, "total": one.total} for one in stages]
-        return ", ".join(told) or "–"
+        return listed(told) or "–"
 
     @display(description=_("reason"))
     def show_why(self, row: Document) -> str:

@@ -14,6 +14,7 @@ from rag.parsed import Kind, ParsedBlock
 from rag.parsing import bounds
 
 SEPARATOR = "\n\n"  # between the blocks in a document's text
+CELLS = " | "  # between the cells of a row
 _KINDS = get_args(Kind)
 
 

@@ -253,7 +253,7 @@ def _take_page(collection: Collection, document: Document, page: Page, file: Fil
 
 def _say_left_out(parsed: Parsed) -> str:
     """What a reader should know of what is not there; "" where all is."""
-    told = [str(note) for note in parsed.notes]
+    told = [*parsed.notes]
     if not told:
         return ""
     said = told[0]

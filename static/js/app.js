@@ -22,3 +22,4 @@ import "./tabs.js";
 import "./shortcuts.js";
 import "./later.js";
 import "./printing.js";
+import "./scrollers.js";

@@ -152,6 +152,7 @@ if (form) {
     keepUnsent(); // a new conversation has a place of its own
     const header = document.getElementById("chat-header");
     form.action = header.dataset.messagesUrl;
+    text.placeholder = header.dataset.placeholder;
     document.title = header.dataset.pageTitle;
     text.focus({ preventScroll: true });
     followEnd();

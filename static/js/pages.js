@@ -3,3 +3,4 @@ import "./filtering.js";
 import "./choosing.js";
 import "./source.js";
 import "./knowledge.js";
+import "./tab-strip.js";

@@ -84,7 +84,8 @@ function activate(box) {
 function filter(query) {
   search.value = query;
   search.dispatchEvent(new Event("input", { bubbles: true })); // filtering.js
-  activate(visibleBoxes()[0]);
+  const shown = visibleBoxes();
+  activate(shown.find((box) => !box.checked) ?? shown[0]); // Enter adds; what is chosen stays in sight
 }
 
 function follow() {

@@ -7,7 +7,7 @@ from django.utils import translation
 
 from config.messages import catalogue, library_catalogue
 from foundation import told
-from foundation.spacing import CJK, Spaced, cjk_spaced, fill
+from foundation.spacing import CJK, Spaced, cjk_spaced, fill, listed
 from tests.estate import make_estate
 from tests.library_texts import read_catalogue
 
@@ -100,6 +100,12 @@ def test_kept_and_lazy_texts_and_templates_know_it_too():
             assert translation.gettext_lazy("Add %s") % name == wanted
             assert told.gettext("Add %s") % name == wanted
         assert "{% blocktranslate" in source
+
+
+def test_what_stands_beside_each_other_is_separated_as_the_language_does_it():
+    for language, wanted in (("de", "1, 2"), ("zh-hans", "1、2"), ("en", "1, 2")):
+        with translation.override(language):
+            assert listed(iter((1, 2))) == wanted
 
 
 @pytest.mark.django_db

@@ -246,6 +246,20 @@ def test_a_passage_is_marked_in_its_text_across_blocks(acme, people, mine, add):
         assert page.status_code == 200 and "<mark" not in text_of(page)
 
 
+def test_a_table_is_shown_as_one_with_its_passage_marked_cell_by_cell(acme, people, mine, add):
+    text = "Persons | Sum <EUR>\n1 | 512.50\n2 | 634.00"
+    document = add(mine, "Rates", paragraph(text, kind="table"))
+    page = acme.login_as(people["user"]).get(f"{at('rag:document-detail', document.pk)}?from=20&to=30")
+    rows = re.search(r"<table>(.*?)</table>", text_of(page), re.S).group(1).split("<tr>")[1:]
+    cells = [re.findall(r"<t([hd])[^>]*>(.*?)</t", row, re.S) for row in rows]
+    marked = '<mark\n  id="passage" tabindex="-1">1</mark>'
+    assert cells == [
+        [("h", "Persons"), ("h", "Sum &lt;EUR&gt;")],
+        [("d", marked), ("d", "<mark\n  >512.50</mark>")],
+        [("d", "2"), ("d", "634.00")],
+    ]
+
+
 def test_the_original_is_a_download_whole_or_in_a_range(acme, people, mine, send):
     content = b"<script>alert(1)</script>" + bytes(range(256)) * 2_000
     client = acme.login_as(people["user"])

@@ -1,6 +1,7 @@
 """What comes into a collection: read on the queue, once, in versions, and gone without a trace."""
 
 import pytest
+from django.utils import translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from rag.changes import save_question
@@ -19,6 +20,7 @@ from tenants.files.models import Blob, File
 from tenants.local.models import Work
 from tenants.work.claims import claim_next
 from tenants.work.runs import carry_out
+from tests.rag.papers import make_xlsx
 from tests.rag.works import bring, newest, work_off
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +62,16 @@ def test_a_file_waits_is_read_and_found_and_again_is_the_same(make_collection):
     assert (document.state, document.why, document.title) == ("ready", "", "rules.txt")
     assert found(collection, "lighthouse") == ["Moor by the lighthouse."]
     assert describe_collection(collection).document_counts == {"ready": 1}
+
+
+def test_what_was_left_out_is_told_in_the_language_of_whoever_looks(make_collection):
+    with translation.override("de"):
+        add_file(actor=None, collection=make_collection(), file=bring(make_xlsx(3), "prices.xlsx"))
+        work_off()
+    document = Document.objects.get()
+    assert document.state == "ready" and document.why == "Hidden sheets were left out."
+    with translation.override("zh-hans"):
+        assert document.why == "隐藏的工作表已略去。"
 
 
 def test_another_content_of_the_name_is_a_version_that_takes_the_place_when_it_is_ready(make_collection):

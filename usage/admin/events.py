@@ -21,7 +21,7 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.objects import MODEL, label_objects, two_names
 from accounts.selectors import name_keys, name_people, name_projects, search_keys, search_people
-from administration.columns import Badge, instant
+from administration.columns import Badge, figure, instant
 from administration.confirm import confirmed
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -109,7 +109,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         "show_project",
         "show_tokens",
         "show_cost",
-        "latency_ms",
+        figure("latency_ms", _("duration in ms")),
         "show_status",
     ]
     list_filter = [

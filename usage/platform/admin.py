@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateFilter
 from unfold.decorators import display
 
+from administration.columns import figure
 from administration.figures import tenant_figure
 from administration.menu import MenuGroup, Place
 from administration.model_admin import ReadOnlyAdmin
@@ -34,7 +35,15 @@ class TenantSumAdmin(ReadOnlyAdmin):
     place = Place(MenuGroup.USAGE, 10, "chart-line", _("usage by tenant and day"))
     nouns = (_("row"), _("rows"))
     empty_text = _("A minute after a tenant's first call, its sums of each day appear here.")
-    list_display = ["day", "slug", "calls", "errors", "tokens", "show_others", "show_cost"]
+    list_display = [
+        "day",
+        "slug",
+        figure("calls", _("calls")),
+        figure("errors", _("errors")),
+        figure("tokens", _("tokens")),
+        "show_others",
+        "show_cost",
+    ]
     list_display_links = None
     list_filter = [("day", RangeDateFilter), ("currency", AllValuesCheckboxFilter)]
     search_fields = ["slug"]

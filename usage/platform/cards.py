@@ -9,6 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from administration.start_page import card
+from foundation.amounts import show_money
+from foundation.spacing import listed
 from usage.charts import BarChart, Share, answered_and_failed, bar_of_calls, round_up
 from usage.platform.selectors import (
     list_busiest_tenants,
@@ -28,7 +30,8 @@ def all_tenants_today(request: HttpRequest) -> dict[str, Any]:
     figures = {
         name: [sum(getattr(row, name) for row in rows) for rows in (today, yesterday)] for name in names
     }
-    return {"figures": figures, "costs": today, "costs_yesterday": yesterday}
+    costs = [listed(show_money(row.cost, row.currency) for row in rows) or "0" for rows in (today, yesterday)]
+    return {"figures": figures | {"costs": costs}}
 
 
 @card(site="system", order=30, permission=MAY_SEE, template="usage/cards/bars.html")

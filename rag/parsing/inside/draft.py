@@ -6,11 +6,10 @@ from typing import Any
 from foundation.jail.inside import Refused
 from rag.parsing import bounds
 from rag.parsing.inside.words import keep_lines, one_line
-from rag.parsing.result import pack
+from rag.parsing.result import CELLS, pack
 
 Box = tuple[float, float, float, float]
 TOO_LARGE = "document_too_large"
-CELLS = " | "  # between the cells of a row
 
 
 class Draft:
