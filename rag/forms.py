@@ -79,6 +79,14 @@ class CollectionForm(RefusedForm):
             "as well."
         ),
     )
+    relations_model = forms.ChoiceField(
+        label=_("Model that reads relations"),
+        required=False,
+        help_text=_(
+            "A chat model can read in the passages who has to do with whom, and in which way. Nothing is read "
+            "before somebody has seen what that costs and orders it, on the page “Graph”."
+        ),
+    )
     data_policy = forms.ChoiceField(
         label=_("Where its texts may go"),
         required=False,
@@ -92,6 +100,7 @@ class CollectionForm(RefusedForm):
         may_share: bool,
         is_new: bool,
         has_ragflow: bool = False,
+        readers: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -106,7 +115,10 @@ class CollectionForm(RefusedForm):
         if not has_ragflow:
             del self.fields["engine"]
         if is_new:
-            del self.fields["chunk_characters"], self.fields["uses_graph"]
+            for name in ("chunk_characters", "uses_graph", "relations_model"):
+                del self.fields[name]
+        else:
+            self.fields["relations_model"].choices = [("", _("None")), *((name, name) for name in readers)]
 
     @property
     def is_shared(self) -> bool:
@@ -122,6 +134,7 @@ def values_of(collection: Collection) -> dict[str, Any]:
         "embedding_model",
         "chunk_characters",
         "uses_graph",
+        "relations_model",
         "data_policy",
     )
     return {name: getattr(collection, name) for name in names}

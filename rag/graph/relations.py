@@ -1,0 +1,138 @@
+"""What a model has read of passages, in the tenant's schema: kept with the passage it stands in, and gone
+with it (`rag.graph.postgres`). Names that it found are names as all others, so that a search follows them.
+
+Whoever writes has locked the collection. Each passage knows one model's relations: those of the last that
+read it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from rag.graph.names import normalise, number_of
+from rag.graph.reading import Found, Passage
+
+WANTING = """
+FROM rag_chunk c JOIN rag_document d ON d.id = c.document_id
+WHERE c.generation_id = %s AND NOT EXISTS (
+  SELECT FROM rag_reading r WHERE r.chunk_id = c.id AND r.model = %s AND (r.is_read OR r.order_id = %s))
+"""
+LIST = f"SELECT c.id, d.title, c.headings, c.text {WANTING} ORDER BY c.id LIMIT %s"
+MEASURE = f"""
+SELECT count(*), coalesce(sum(
+  octet_length(c.text) + octet_length(d.title) + octet_length(array_to_string(c.headings, ' '))), 0)
+{WANTING}
+"""
+COUNT = """
+SELECT (SELECT count(*) FROM rag_chunk WHERE generation_id = %s),
+  (SELECT count(*) FROM rag_reading WHERE generation_id = %s AND is_read),
+  (SELECT count(*) FROM rag_reading WHERE generation_id = %s AND NOT is_read AND model = %s),
+  (SELECT count(*) FROM rag_relation WHERE generation_id = %s)
+"""
+COUNT_ASKED = """
+SELECT count(*), count(*) FILTER (WHERE is_read) FROM rag_reading WHERE generation_id = %s AND order_id = %s
+"""
+ASKED = """
+INSERT INTO rag_reading (chunk_id, generation_id, model, is_read, order_id)
+SELECT id, generation_id, %s, %s, %s FROM rag_chunk WHERE id = %s AND generation_id = %s
+ON CONFLICT (chunk_id, model) DO UPDATE SET is_read = excluded.is_read, order_id = excluded.order_id
+"""
+# what another model read of the passage
+CLEAR = """
+WITH related AS (DELETE FROM rag_relation WHERE chunk_id = %s),
+asked AS (DELETE FROM rag_reading WHERE chunk_id = %s AND model <> %s),
+gone AS (DELETE FROM rag_mention WHERE chunk_id = %s AND is_read RETURNING generation_id, entity_key)
+DELETE FROM rag_entity e USING gone g
+WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS (
+  SELECT FROM rag_mention m
+  WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT (m.chunk_id = %s AND m.is_read))
+"""
+ADD_ENTITIES = """
+INSERT INTO rag_entity (generation_id, key, name, kind)
+SELECT %s, key, name, kind FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new (key, name, kind)
+ON CONFLICT (generation_id, key) DO UPDATE SET kind = excluded.kind
+WHERE rag_entity.kind = '' AND excluded.kind <> ''
+"""
+ADD_MENTIONS = """
+INSERT INTO rag_mention (entity_key, chunk_id, generation_id, is_title, is_read)
+SELECT key, %s, %s, false, true FROM unnest(%s::bigint[]) AS new (key) ON CONFLICT DO NOTHING
+"""
+ADD_RELATION = """
+INSERT INTO rag_relation
+  (chunk_id, number, generation_id, subject_key, predicate, object_key, evidence_from, evidence_to)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`unread_count`: of the passages that this model was asked for in vain."""
+
+    passage_count: int = 0
+    read_count: int = 0
+    unread_count: int = 0
+    relation_count: int = 0
+
+
+def count(generation_id: int, model: str) -> Counts:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [generation_id, generation_id, generation_id, model, generation_id])
+        return Counts(*cursor.fetchone())
+
+
+def count_asked(generation_id: int, order_id: UUID) -> tuple[int, int]:
+    """The passages of an order: asked for, and read."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_ASKED, [generation_id, order_id])
+        return cursor.fetchone()
+
+
+def measure_wanting(generation_id: int, model: str) -> tuple[int, int]:
+    """How many passages this model has not read, and their bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute(MEASURE, [generation_id, model, NOBODY])
+        passages, size_bytes = cursor.fetchone()
+        return passages, int(size_bytes)
+
+
+def list_wanting(generation_id: int, model: str, order_id: UUID, limit: int) -> list[Passage]:
+    """The next that this model has not read, and was not asked for in this order."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIST, [generation_id, model, order_id, limit])
+        return [Passage(pk, title, tuple(above), text) for pk, title, above, text in cursor.fetchall()]
+
+
+def keep(
+    generation_id: int, model: str, order_id: UUID, answers: Sequence[tuple[Passage, Found | None]]
+) -> None:
+    """What a model found in each of these; None: nothing usable. Passages that are gone are passed over."""
+    with connection.cursor() as cursor:
+        for passage, found in answers:
+            asked = [model, found is not None, order_id, passage.chunk_id, generation_id]
+            cursor.execute(ASKED, asked)
+            if cursor.rowcount and found is not None:
+                cursor.execute(CLEAR, [passage.chunk_id, passage.chunk_id, model, *[passage.chunk_id] * 2])
+                _add(cursor, generation_id, passage.chunk_id, found)
+
+
+def _add(cursor, generation_id: int, chunk_id: int, found: Found) -> None:
+    names = {_key(name): (name, kind) for name, kind in reversed(found.kinds.items())}
+    keys, texts = list(names), [name for name, _kind in names.values()]
+    cursor.execute(ADD_ENTITIES, [generation_id, keys, texts, [kind for _name, kind in names.values()]])
+    cursor.execute(ADD_MENTIONS, [chunk_id, generation_id, keys])
+    rows = [
+        (
+            *(chunk_id, number, generation_id, _key(one.subject), one.predicate, _key(one.object)),
+            *(one.evidence_from, one.evidence_to),
+        )
+        for number, one in enumerate(found.relations)
+    ]
+    if rows:
+        cursor.executemany(ADD_RELATION, rows)
+
+
+def _key(name: str) -> int:
+    return number_of(normalise(name))
