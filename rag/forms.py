@@ -83,8 +83,8 @@ class CollectionForm(RefusedForm):
         label=_("Model that reads relations"),
         required=False,
         help_text=_(
-            "A chat model can read in the passages who has to do with whom, and in which way. Nothing is read "
-            "before somebody has seen what that costs and orders it, on the page “Graph”."
+            "A chat model can read in the passages who has to do with whom, and in which way. Nothing is "
+            "read before somebody has seen what that costs and orders it, on the page “Graph”."
         ),
     )
     data_policy = forms.ChoiceField(

@@ -16,13 +16,14 @@ from foundation.amounts import show_money
 from foundation.errors import Conflict, InvalidInput
 from foundation.told import Own
 from foundation.told import gettext as _
+from gateway.steps.reserve import CAP_REACHED
 from models_registry.kinds import ModelKind
 from models_registry.offered import list_catalogue, say_price_of
 from models_registry.routes import Route, is_allowed
 from rag.booking import get_booking
 from rag.engines.table import hands_over
 from rag.graph import relations
-from rag.graph.reading import FORM, USUAL_TOKENS, Passage, write_messages
+from rag.graph.reading import FORM, MOST_TOKENS, USUAL_TOKENS, Passage, write_messages
 from rag.models import Collection
 from rag.rights import require_edit
 from rag.services import lock_collection
@@ -32,10 +33,11 @@ from tenants.doors.hosts import find_tenant_by_slug
 from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work
 from tenants.work.services import cancel, order, retry
-from usage.pricing import Price, Usage, cost
+from usage.pricing import UnpricedClass, Usage, cost, highest_cost
 
 CHANGE = "rag.change_collection"
 BYTES_PER_TOKEN = 3.5  # as the gateway estimates what no provider counts
+HELD_MORE_BYTES = 2_000  # by the gateway, for what it says of the form
 AROUND_BYTES = len(repr(write_messages(Passage(0, "", (), "")))) + len(repr(FORM))  # what a passage stands in
 
 
@@ -51,6 +53,7 @@ class Preview:
     output_tokens: int = 0
     price_text: str = ""
     cost: Decimal | None = None
+    held: Decimal = Decimal(0)  # for the longest passage, while it is read
     currency: str = ""
     problem: str = ""
 
@@ -65,10 +68,12 @@ class Preview:
 
     @property
     def suggested_cap(self) -> Decimal:
-        """Twice what is foreseen, in two digits; or all passages."""
+        """Twice what is foreseen, and room for a call and its correction, which are held before they are
+        sent; in two digits. Or all passages.
+        """
         if not self.cost:
             return Decimal(self.passage_count)
-        wanted = 2 * self.cost
+        wanted = 2 * (self.cost + self.held)
         return round(wanted, 1 - wanted.adjusted())
 
 
@@ -83,6 +88,7 @@ class State:
     cost: Decimal = Decimal(0)
     currency: str = ""
     why: str = ""
+    why_code: str = ""
     next_at: datetime | None = None
 
     @property
@@ -91,7 +97,8 @@ class State:
 
     @property
     def can_retry(self) -> bool:
-        return self.state in (Work.State.FAILED, Work.State.CANCELLED)
+        """What its cap ended is ordered anew."""
+        return self.state in (Work.State.FAILED, Work.State.CANCELLED) and self.why_code != CAP_REACHED
 
     @property
     def percent(self) -> int | None:
@@ -127,22 +134,25 @@ def preview(user: User, collection: Collection) -> Preview:
     if route is None or collection.active_generation_id is None:
         told = _("The model “%(name)s” is not there, you may not use it, or the data policy forbids it.")
         return Preview(model, problem=told % {"name": Own(model)})
-    count, size_bytes = relations.measure_wanting(collection.active_generation_id, model)
+    count, size_bytes, longest = relations.measure_wanting(collection.active_generation_id, model)
     tokens = round((size_bytes + count * AROUND_BYTES) / BYTES_PER_TOKEN)
     usage = Usage(tokens, 0, count * USUAL_TOKENS)
+    most_bytes = longest + AROUND_BYTES + HELD_MORE_BYTES
+    try:
+        held = highest_cost(route.price, most_bytes, MOST_TOKENS, has_sound=False)
+    except UnpricedClass:
+        told = _("The model “%(name)s” has a price, but none for tokens. Ask an administrator to enter one.")
+        return Preview(model, problem=told % {"name": Own(model)})
     return Preview(
         model=model,
         passage_count=count,
         input_tokens=usage.total_input,
         output_tokens=usage.total_output,
         price_text=say_price_of(route),
-        cost=_cost_of(route.price, usage),
+        cost=None if route.price.is_unset else cost(route.price, usage),
+        held=held,
         currency=route.price.currency,
     )
-
-
-def _cost_of(price: Price, usage: Usage) -> Decimal | None:
-    return None if price.is_unset else cost(price, usage)
 
 
 @transaction.atomic
@@ -230,5 +240,6 @@ def describe(collection: Collection) -> State:
         cost=row.cost,
         currency=row.arguments.get("currency", ""),
         why=row.failure if row.state != Work.State.DONE else "",
+        why_code=row.error_code if row.state != Work.State.DONE else "",
         next_at=row.due_at if row.state == Work.State.QUEUED and row.failure else None,
     )

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from rag.intake import MOST_DOCUMENT_BYTES
-from rag.views import bench, collections, documents, graph, sources
+from rag.views import bench, collections, documents, graph, relations, sources
 from tenants.files.paths import upload_path
 
 app_name = "rag"
@@ -22,6 +22,7 @@ urlpatterns = [
     path("<uuid:collection_id>/actions/", documents.act, name="document-action"),
     path("<uuid:collection_id>/search/", bench.show, name="collection-search"),
     path("<uuid:collection_id>/graph/", graph.show, name="collection-graph"),
+    path("<uuid:collection_id>/relations/", relations.relations, name="collection-relations"),
     path("<uuid:collection_id>/graph.graphml", graph.export, name="graph-export"),
     path("<uuid:collection_id>/questions/", bench.save, name="question-create"),
     path("<uuid:collection_id>/questions/delete/", bench.delete, name="question-delete"),

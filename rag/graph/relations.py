@@ -19,12 +19,13 @@ FROM rag_chunk c JOIN rag_document d ON d.id = c.document_id
 WHERE c.generation_id = %s AND NOT EXISTS (
   SELECT FROM rag_reading r WHERE r.chunk_id = c.id AND r.model = %s AND (r.is_read OR r.order_id = %s))
 """
-LIST = f"SELECT c.id, d.title, c.headings, c.text {WANTING} ORDER BY c.id LIMIT %s"
-MEASURE = f"""
-SELECT count(*), coalesce(sum(
-  octet_length(c.text) + octet_length(d.title) + octet_length(array_to_string(c.headings, ' '))), 0)
-{WANTING}
-"""
+LIST = "SELECT c.id, d.title, c.headings, c.text" + WANTING + "ORDER BY c.id LIMIT %s"
+MEASURE = (
+    "SELECT count(*), coalesce(sum(size), 0), coalesce(max(size), 0) FROM (SELECT octet_length(c.text)"
+    " + octet_length(d.title) + octet_length(array_to_string(c.headings, ' ')) AS size"
+    + WANTING
+    + ") AS wanting"
+)
 COUNT = """
 SELECT (SELECT count(*) FROM rag_chunk WHERE generation_id = %s),
   (SELECT count(*) FROM rag_reading WHERE generation_id = %s AND is_read),
@@ -48,6 +49,35 @@ DELETE FROM rag_entity e USING gone g
 WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS (
   SELECT FROM rag_mention m
   WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT (m.chunk_id = %s AND m.is_read))
+"""
+# to passages of another index that say the same; names are those that the model found, or related
+CARRY = """
+WITH pairs AS (
+  SELECT DISTINCT ON (n.id) o.id AS old, n.id AS new FROM rag_chunk o
+  JOIN rag_chunk n ON n.document_id = o.document_id AND n.text = o.text
+  WHERE o.generation_id = %(old)s AND n.generation_id = %(new)s AND o.document_id = ANY(%(documents)s)
+  AND EXISTS (SELECT FROM rag_reading r WHERE r.chunk_id = o.id AND r.is_read)
+  ORDER BY n.id, o.id
+), related AS (SELECT p.new, r.* FROM pairs p JOIN rag_relation r ON r.chunk_id = p.old
+), named AS (
+  SELECT p.new, m.entity_key AS key FROM pairs p JOIN rag_mention m ON m.chunk_id = p.old AND m.is_read
+  UNION SELECT new, subject_key FROM related UNION SELECT new, object_key FROM related
+), entities AS (
+  INSERT INTO rag_entity (generation_id, key, name, kind)
+  SELECT DISTINCT %(new)s::int, e.key, e.name, e.kind FROM named n
+  JOIN rag_entity e ON e.generation_id = %(old)s AND e.key = n.key
+  ON CONFLICT (generation_id, key) DO UPDATE SET kind = excluded.kind WHERE rag_entity.kind = ''
+), mentions AS (
+  INSERT INTO rag_mention (entity_key, chunk_id, generation_id, is_title, is_read)
+  SELECT key, new, %(new)s, false, true FROM named ON CONFLICT DO NOTHING
+), relations AS (
+  INSERT INTO rag_relation
+    (chunk_id, number, generation_id, subject_key, predicate, object_key, evidence_from, evidence_to)
+  SELECT new, number, %(new)s, subject_key, predicate, object_key, evidence_from, evidence_to FROM related
+)
+INSERT INTO rag_reading (chunk_id, generation_id, model, is_read, order_id)
+SELECT p.new, %(new)s, r.model, true, r.order_id FROM pairs p
+JOIN rag_reading r ON r.chunk_id = p.old AND r.is_read
 """
 ADD_ENTITIES = """
 INSERT INTO rag_entity (generation_id, key, name, kind)
@@ -90,12 +120,11 @@ def count_asked(generation_id: int, order_id: UUID) -> tuple[int, int]:
         return cursor.fetchone()
 
 
-def measure_wanting(generation_id: int, model: str) -> tuple[int, int]:
-    """How many passages this model has not read, and their bytes."""
+def measure_wanting(generation_id: int, model: str) -> tuple[int, int, int]:
+    """How many passages this model has not read, their bytes, and those of the longest."""
     with connection.cursor() as cursor:
         cursor.execute(MEASURE, [generation_id, model, NOBODY])
-        passages, size_bytes = cursor.fetchone()
-        return passages, int(size_bytes)
+        return tuple(map(int, cursor.fetchone()))
 
 
 def list_wanting(generation_id: int, model: str, order_id: UUID, limit: int) -> list[Passage]:
@@ -116,6 +145,12 @@ def keep(
             if cursor.rowcount and found is not None:
                 cursor.execute(CLEAR, [passage.chunk_id, passage.chunk_id, model, *[passage.chunk_id] * 2])
                 _add(cursor, generation_id, passage.chunk_id, found)
+
+
+def carry(old: int, new: int, document_ids: Sequence[UUID]) -> None:
+    """What was read for one index counts for the next, passage by passage: it was paid for."""
+    with connection.cursor() as cursor:
+        cursor.execute(CARRY, {"old": old, "new": new, "documents": list(document_ids)})
 
 
 def _add(cursor, generation_id: int, chunk_id: int, found: Found) -> None:

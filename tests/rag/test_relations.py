@@ -1,5 +1,6 @@
 """Relations that a language model reads: ordered with a preview and a cap, proven by their excerpts, followed
-by the search, gone with their passages. The model is a double behind a real socket, reached through the gateway.
+by the search, gone with their passages. The model is a double behind a real socket, reached through the
+gateway.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from types import SimpleNamespace
 from uuid import uuid4
+from xml.etree import ElementTree as ET
 
 import pytest
+from django.test import Client
 
 from accounts.services import create_user
 from gateway import loop
@@ -146,3 +149,36 @@ def test_what_is_ordered_is_read_once_proven_and_paid_by_whoever_ordered_it(offi
     assert "Elvis" not in names.values(), "nobody is named who is not in the passage"
     bill = UsageEvent.objects.get(source="knowledge")
     assert bill.user_id == office.erin.pk and bill.cost == newest(RELATE).cost == Decimal("0.015")
+
+
+def test_the_page_shows_the_preview_takes_the_order_and_shows_the_proof(office, films):
+    browser = Client(headers={"host": f"{office.slug}.localhost"})
+    browser.force_login(office.erin)
+    page, act = f"/knowledge/{films.pk}/graph/", f"/knowledge/{films.pk}/relations/"
+    shown = browser.get(page)
+    form = shown.context["order_form"]
+    given = {name: form[name].value() for name in ("model", "passages", "cost", "cap")} | {"verb": "order"}
+    assert f"{PRICED} would read 1 passage" in " ".join(shown.content.decode().split())
+    assert browser.post(act, given | {"cap": "much"}).status_code == 400
+    assert browser.post(act, given | {"cost": "0.001"}).status_code == 302
+    assert not Work.objects.filter(kind=RELATE).exists(), "nobody had seen that preview"
+    assert browser.post(act, given).status_code == 302
+    assert "hx-get" in browser.get(act).content.decode()
+    work_off()
+    shown = browser.get(page).content.decode()
+    assert "directed by" in shown and "“was directed by mara lindqvist”" in shown
+    (document,) = films.documents.all()
+    assert f"/knowledge/documents/{document.pk}/?from=14&amp;to=44" in shown
+    assert "has nothing left to read here" in shown
+    root = ET.fromstring(browser.get(f"/knowledge/{films.pk}/graph.graphml").content)
+    told = {row.get("key"): row.text for edge in root.iter(f"{{{NAMESPACE}}}edge") for row in edge}
+    assert (told["predicate"], told["evidence"]) == ("directed by", "was directed by mara lindqvist")
+    browser.force_login(office.finn)
+    assert "directed by" in browser.get(page).content.decode(), "whoever may read it sees the relations"
+    assert browser.get(act).status_code == browser.post(act, given).status_code == 403
+    stranger = Client(headers={"host": "acme.localhost"})
+    with tenant("acme"):
+        stranger.force_login(
+            create_user(actor=None, email=f"s@{office.slug}.example", name="S", roles=["owner"])
+        )
+    assert stranger.get(page).status_code == stranger.post(act, given).status_code == 404

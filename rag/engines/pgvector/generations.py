@@ -18,7 +18,7 @@ from rag import chunking
 from rag.analysis import VERSION
 from rag.copying import copy_rows
 from rag.engines.pgvector import vectors, words
-from rag.graph import Graph
+from rag.graph import Graph, relations
 from rag.graph.postgres import PostgresGraph
 from rag.models import Block, Chunk, Collection, Document, Generation
 from rag.parsed import ParsedBlock
@@ -152,6 +152,9 @@ def fill(generation_id: int, limit: int = 50) -> int:
     for block in blocks:
         parsed[by_id[block.document_id]].append(read_block(block))
     add(generation, generation.collection, parsed)
+    answering = generation.collection.active_generation_id
+    if answering is not None and answering != generation.pk:
+        relations.carry(answering, generation.pk, list(by_id))
     return len(documents)
 
 
