@@ -340,8 +340,8 @@ class CollectionViewSet(AtriumViewSet):
     @extend_schema(request=RelationsOrder, responses={202: GraphSerializer})
     @graph.mapping.post
     def order_relations(self, request: HttpRequest, pk: str) -> Response:
-        """Have them read: with the preview that you have seen, and a cap in its currency, or in passages where
-        the model is free of charge. Booked on the key and its project.
+        """Have them read: with the preview that you have seen, and a cap in its currency, or in passages
+        where the model is free of charge. Booked on the key and its project.
         """
         row, given, key = get_collection(request, pk), self.read_body(RelationsOrder), key_of(request)
         check_models(request, given["model"])

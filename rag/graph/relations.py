@@ -21,7 +21,7 @@ WHERE c.generation_id = %s AND NOT EXISTS (
 """
 LIST = "SELECT c.id, d.title, c.headings, c.text" + WANTING + "ORDER BY c.id LIMIT %s"
 MEASURE = (
-    "SELECT count(*), coalesce(sum(size), 0), coalesce(max(size), 0) FROM (SELECT octet_length(c.text)"
+    "SELECT count(*), coalesce(sum(size), 0), coalesce(max(size), 0) FROM (SELECT octet_length(c.text)"  # noqa: S608 - our own
     " + octet_length(d.title) + octet_length(array_to_string(c.headings, ' ')) AS size"
     + WANTING
     + ") AS wanting"
