@@ -4,7 +4,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -54,13 +53,11 @@ class RelationsForm(RefusedForm):
         return relating.order_relations(actor=actor, collection=collection, seen=seen, cap=given["cap"])
 
 
-def describe_order(
-    request: HttpRequest, collection: Collection, form: RelationsForm | None = None
-) -> dict[str, Any]:
+def describe_order(actor: User, collection: Collection, form: RelationsForm | None = None) -> dict[str, Any]:
     """The variables of rag/_relations.html, for who may change the collection."""
     state = relating.describe(collection)
     context: dict[str, Any] = {"order": state, "offers_relations": not hands_over(collection)}
     if collection.relations_model and not state.is_active:
-        seen = relating.preview(request.user, collection)
+        seen = relating.preview(actor, collection)
         context |= {"preview": seen, "order_form": form or RelationsForm(preview=seen)}
     return context

@@ -14,7 +14,6 @@ from django.db import transaction
 from accounts.models import User
 from foundation.amounts import show_money
 from foundation.errors import Conflict, InvalidInput
-from foundation.told import Own
 from foundation.told import gettext as _
 from gateway.steps.reserve import CAP_REACHED
 from models_registry.kinds import ModelKind
@@ -133,7 +132,7 @@ def preview(user: User, collection: Collection) -> Preview:
     route = list_readers(user, collection.data_policy).get(model)
     if route is None or collection.active_generation_id is None:
         told = _("The model “%(name)s” is not there, you may not use it, or the data policy forbids it.")
-        return Preview(model, problem=told % {"name": Own(model)})
+        return Preview(model, problem=told % {"name": model})
     count, size_bytes, longest = relations.measure_wanting(collection.active_generation_id, model)
     tokens = round((size_bytes + count * AROUND_BYTES) / BYTES_PER_TOKEN)
     usage = Usage(tokens, 0, count * USUAL_TOKENS)
@@ -142,7 +141,7 @@ def preview(user: User, collection: Collection) -> Preview:
         held = highest_cost(route.price, most_bytes, MOST_TOKENS, has_sound=False)
     except UnpricedClass:
         told = _("The model “%(name)s” has a price, but none for tokens. Ask an administrator to enter one.")
-        return Preview(model, problem=told % {"name": Own(model)})
+        return Preview(model, problem=told % {"name": model})
     return Preview(
         model=model,
         passage_count=count,

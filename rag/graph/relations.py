@@ -55,7 +55,7 @@ CARRY = """
 WITH pairs AS (
   SELECT DISTINCT ON (n.id) o.id AS old, n.id AS new FROM rag_chunk o
   JOIN rag_chunk n ON n.document_id = o.document_id AND n.text = o.text
-  WHERE o.generation_id = %(old)s AND n.generation_id = %(new)s AND o.document_id = ANY(%(documents)s)
+  WHERE o.generation_id = %(old)s AND n.generation_id = %(new)s
   AND EXISTS (SELECT FROM rag_reading r WHERE r.chunk_id = o.id AND r.is_read)
   ORDER BY n.id, o.id
 ), related AS (SELECT p.new, r.* FROM pairs p JOIN rag_relation r ON r.chunk_id = p.old
@@ -124,7 +124,8 @@ def measure_wanting(generation_id: int, model: str) -> tuple[int, int, int]:
     """How many passages this model has not read, their bytes, and those of the longest."""
     with connection.cursor() as cursor:
         cursor.execute(MEASURE, [generation_id, model, NOBODY])
-        return tuple(map(int, cursor.fetchone()))
+        passages, size_bytes, longest = cursor.fetchone()
+        return passages, int(size_bytes), longest
 
 
 def list_wanting(generation_id: int, model: str, order_id: UUID, limit: int) -> list[Passage]:
@@ -140,17 +141,19 @@ def keep(
     """What a model found in each of these; None: nothing usable. Passages that are gone are passed over."""
     with connection.cursor() as cursor:
         for passage, found in answers:
-            asked = [model, found is not None, order_id, passage.chunk_id, generation_id]
-            cursor.execute(ASKED, asked)
+            is_read = found is not None
+            cursor.execute(ASKED, [model, is_read, order_id, passage.chunk_id, generation_id])
             if cursor.rowcount and found is not None:
                 cursor.execute(CLEAR, [passage.chunk_id, passage.chunk_id, model, *[passage.chunk_id] * 2])
                 _add(cursor, generation_id, passage.chunk_id, found)
 
 
-def carry(old: int, new: int, document_ids: Sequence[UUID]) -> None:
-    """What was read for one index counts for the next, passage by passage: it was paid for."""
+def carry(old: int, new: int) -> None:
+    """What was read for one index counts for the next, passage by passage: it was paid for. Once, when the
+    next takes its place.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(CARRY, {"old": old, "new": new, "documents": list(document_ids)})
+        cursor.execute(CARRY, {"old": old, "new": new})
 
 
 def _add(cursor, generation_id: int, chunk_id: int, found: Found) -> None:

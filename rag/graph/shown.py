@@ -135,7 +135,10 @@ def draw(
         cursor.execute(PLACES, [list(chunks), generation_id])
         places = {chunk_id: Place(*place) for chunk_id, *place in cursor.fetchall()}
     return Picture(
-        [Name(*about, places[first]) for *about, first in rows],
+        [
+            Name(key, name, kind, count, is_title, places[first])
+            for key, name, kind, count, is_title, first in rows
+        ],
         [Edge(source, target, weight, places[proof]) for source, target, weight, proof in pairs],
     )
 
@@ -154,7 +157,10 @@ def list_statements(
     pattern = _pattern_of(words)
     with connection.cursor() as cursor:
         cursor.execute(RELATIONS, [collection.active_generation_id, words, *[pattern] * 3, most])
-        return [Statement(*row[:6], Place(*row[6:])) for row in cursor.fetchall()]
+        return [
+            Statement(source, subject, predicate, target, thing, evidence, Place(*place))
+            for source, subject, predicate, target, thing, evidence, *place in cursor.fetchall()
+        ]
 
 
 def _pattern_of(words: str) -> str:

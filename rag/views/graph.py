@@ -39,7 +39,7 @@ def render_graph(
         "statements": [(one, _address(one.place)) for one in list_statements(collection, words)],
     }
     if context["can_edit"]:
-        context |= describe_order(request, collection, form)
+        context |= describe_order(request.user, collection, form)
     return render(request, "rag/collection_graph.html", context, status=400 if form else 200)
 
 

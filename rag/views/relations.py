@@ -24,7 +24,7 @@ def relations(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     collection = get_reachable_collection(request.user, collection_id)
     require_edit(request.user, collection, relating.CHANGE)
     if request.method == "GET":
-        context = {"collection": collection} | describe_order(request, collection)
+        context = {"collection": collection} | describe_order(request.user, collection)
         return render(request, "rag/_relations.html", context)
     verb = request.POST.get("verb", "")
     if verb == "order":

@@ -15,8 +15,8 @@ from uuid import UUID
 from accounts.selectors import find_first_active, find_key_name
 from foundation.amounts import show_money
 from foundation.errors import AtriumError, Conflict, InvalidInput, NotAllowed, QuotaExceeded
-from foundation.told import Own
 from foundation.told import gettext as _
+from foundation.told import ngettext
 from gateway.asking import start_json
 from gateway.steps.reserve import CAP_REACHED
 from gateway.vectors import Payer
@@ -59,7 +59,7 @@ class Order:
         if asked >= IN_VAIN and not read:
             raise Conflict(
                 _("The model “%(name)s” gave nothing usable for %(count)d passages. Choose another one.")
-                % {"name": Own(self.model), "count": asked},
+                % {"name": self.model, "count": asked},
                 code="reads_nothing",
             )
         found = relations.list_wanting(self.generation_id, self.model, self.run.work_id, max(room, 1))
@@ -68,12 +68,14 @@ class Order:
         return found
 
     def reached(self) -> Conflict:
-        most = self.run.arguments["most_cost"]
-        cap = _("%(count)d passages") % {"count": self.run.arguments["most_passages"] or 0}
-        if most is not None:
-            cap = show_money(Decimal(most), self.run.arguments["currency"])
+        given = self.run.arguments
+        if given["most_cost"] is not None:
+            cap = show_money(Decimal(given["most_cost"]), given["currency"])
+        else:
+            count = given["most_passages"]
+            cap = ngettext("%(count)d passage", "%(count)d passages", count) % {"count": count}
         told = _("The cap of this order (%(cap)s) is reached. What is left can be ordered anew.")
-        return Conflict(told % {"cap": Own(cap)}, code=CAP_REACHED)
+        return Conflict(told % {"cap": cap}, code=CAP_REACHED)
 
 
 def relate(run: Run) -> None:
@@ -92,6 +94,10 @@ def relate(run: Run) -> None:
                 order(RELATE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
             return
     run.progress("relations", here.total, here.total)
+    now = Collection.objects.filter(pk=here.collection.pk).values_list("active_generation", flat=True).first()
+    if now not in (None, here.generation_id):  # another index has taken its place meanwhile
+        with run.conclusion():
+            order(RELATE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
 
 
 def _begin(run: Run) -> Order | None:

@@ -19,7 +19,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.services import create_user
+from accounts.services import create_api_key, create_user
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from gateway import loop
 from rag import relating
@@ -36,6 +36,7 @@ from rag.services import (
     delete_document,
     index_documents,
 )
+from rag.work.relating import IN_VAIN
 from rag.work_names import RELATE
 from tenants.context import platform, tenant
 from tenants.local.models import Work
@@ -313,6 +314,38 @@ def test_names_that_were_read_are_followed_kept_by_another_index_and_gone_with_t
     assert Relation.objects.count() == 1
     delete_document(actor=None, document=films.documents.get(title="one"))
     assert not Relation.objects.exists() and Reading.objects.count() == 1
+
+
+def test_a_program_orders_on_its_key_and_a_model_that_only_talks_is_given_up(office, films):
+    key, secret = create_api_key(
+        actor=None, user=office.erin, name="graph", scopes=["read", "manage"], model_names=[PRICED]
+    )
+    program = Client(headers={"host": f"{office.slug}.localhost", "authorization": f"Bearer {secret}"})
+    place = f"/api/v1/collections/{films.pk}/graph/"
+    seen = program.get(place).json()["preview"]
+    assert (seen["passages"], seen["cap_is_money"], seen["problem"]) == (1, True, "")
+    given = {name: seen[name] for name in ("model", "passages", "cost")} | {"cap": "5"}
+    stale = program.post(place, given | {"passages": 2}, content_type="application/json")
+    assert (stale.status_code, stale.json()["code"]) == (409, "preview_changed")
+    assert program.post(place, given, content_type="application/json").status_code == 202
+    work_off()
+    told = program.get(place).json()["state"]
+    assert (told["state"], told["relation_count"], told["read_count"]) == ("done", 1, 1)
+    bill = UsageEvent.objects.filter(source="knowledge").latest("pk")
+    assert (bill.key_id, bill.project_id) == (key.pk, key.project_id)
+    assert program.delete(place).status_code == 409
+    barred = program.patch(
+        f"/api/v1/collections/{films.pk}/", {"relations_model": FREE}, content_type="application/json"
+    )
+    assert barred.status_code == 400, "the key names its models"
+    set_model(films, FREE)
+    assert program.post(place, given | {"model": FREE}, content_type="application/json").status_code == 400
+    for number in range(IN_VAIN + 5):
+        add(films, f"no {number}", f"{FILM} {number}")
+    office.reader.say = lambda text: "I would love to."
+    row = give_order(office, films, "99")
+    assert (row.state, row.error_code) == (Work.State.FAILED, "reads_nothing")
+    assert relating.describe(films).counts.unread_count < IN_VAIN + 5
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,6 @@ def fill(generation_id: int, limit: int = 50) -> int:
     for block in blocks:
         parsed[by_id[block.document_id]].append(read_block(block))
     add(generation, generation.collection, parsed)
-    answering = generation.collection.active_generation_id
-    if answering is not None and answering != generation.pk:
-        relations.carry(answering, generation.pk, list(by_id))
     return len(documents)
 
 
@@ -206,6 +203,9 @@ def switch(generation_id: int) -> None:
     wants = generation.dimensions is not None and generation.vector_count < generation.chunk_count
     if wants or list_missing(generation).exists():
         raise Conflict(_("This index is not complete yet."))
+    earlier = generation.collection.active_generation_id
+    if earlier is not None and earlier != generation_id:
+        relations.carry(earlier, generation_id)
     Collection.objects.filter(pk=generation.collection_id).update(active_generation=generation)
     for row in rows:
         if row.pk != generation_id:
