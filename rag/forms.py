@@ -118,7 +118,8 @@ class CollectionForm(RefusedForm):
             for name in ("chunk_characters", "uses_graph", "relations_model"):
                 del self.fields[name]
         else:
-            self.fields["relations_model"].choices = [("", _("No model")), *((name, name) for name in readers)]
+            choices = [("", _("No model")), *((name, name) for name in readers)]
+            self.fields["relations_model"].choices = choices
 
     @property
     def is_shared(self) -> bool:

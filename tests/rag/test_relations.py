@@ -100,10 +100,12 @@ def running_reader() -> Iterator[Reader]:
     thread = threading.Thread(target=lambda: outer.run_until_complete(serve()))
     thread.start()
     ready.wait(10)
-    yield reader
-    outer.call_soon_threadsafe(over.set)
-    thread.join(10)
-    outer.close()
+    try:
+        yield reader
+    finally:
+        outer.call_soon_threadsafe(over.set)
+        thread.join(10)
+        outer.close()
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,7 @@ def office(django_db_setup, django_db_blocker):
                 finn = create_user(actor=None, email=f"finn@{slug}.example", name="Finn", roles=["user"])
         yield SimpleNamespace(slug=slug, reader=reader, erin=erin, finn=finn)
         with django_db_blocker.unblock():
+            loop.ensure_loop()
             asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
 
 
