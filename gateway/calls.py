@@ -246,6 +246,7 @@ class Call:
     request_id: UUID = field(default_factory=uuid7)
     started_s: float = field(default_factory=time.monotonic)
     trace: Trace | None = None  # the caller's, which goes on at the provider
+    most_cost: Decimal | None = None  # it is not sent where it could cost more than whoever asks has set
     # filled by the steps
     candidates: Sequence[Candidate] = ()  # in the order in which they are tried
     candidate: Candidate = None  # type: ignore[assignment]  # set by resolve; no step before it reads it

@@ -54,7 +54,7 @@ async def act_as(payer: Payer, gateway: GatewayLoop | None = None) -> Principal:
     Unavailable.
     """
     gateway = gateway or get_loop()
-    snapshot = await _snapshot_of(payer.tenant, gateway)
+    snapshot = await snapshot_of(payer.tenant, gateway)
     person = await gateway.snapshots.find_person(snapshot, payer.user_id)
     if person is None or not person.is_active:
         raise NotAllowed(_("Whoever this is done for may no longer use the platform."), code="access_ended")
@@ -83,7 +83,7 @@ async def embed(
     if not texts:
         return []
     gateway = gateway or get_loop()
-    snapshot = await _snapshot_of(principal.tenant, gateway)
+    snapshot = await snapshot_of(principal.tenant, gateway)
     body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "base64"}
     word = _word_for(purpose, model, principal, snapshot)
     try:
@@ -112,7 +112,7 @@ async def rerank(
     if not texts:
         return []
     gateway = gateway or get_loop()
-    snapshot = await _snapshot_of(principal.tenant, gateway)
+    snapshot = await snapshot_of(principal.tenant, gateway)
     body = {"model": model, "query": query, "documents": list(texts)}
     answer = await _ask(principal, reranking.OPERATION, body, source, note, snapshot, gateway)
     scores = {one["index"]: one["relevance_score"] for one in answer["results"]}
@@ -168,7 +168,7 @@ def rerank_now(payer: Payer, model: str, query: str, texts: Sequence[str], *, so
     return Pending(work).wait()
 
 
-async def _snapshot_of(tenant: str, gateway: GatewayLoop) -> TenantSnapshot:
+async def snapshot_of(tenant: str, gateway: GatewayLoop) -> TenantSnapshot:
     snapshot = await gateway.snapshots.find(tenant)
     if snapshot is None:
         raise NotFound(_("This organisation no longer exists."), code="unknown_tenant")

@@ -106,6 +106,14 @@ class CollectionForm(RefusedForm):
             "as well."
         ),
     )
+    relations_model = forms.ChoiceField(
+        label=_("Model that reads relations"),
+        required=False,
+        help_text=_(
+            "A chat model can read in the passages who has to do with whom, and in which way. Nothing is "
+            "read before somebody has seen what that costs and orders it, on the page “Graph”."
+        ),
+    )
     data_policy = forms.ChoiceField(
         label=_("Where its texts may go"),
         required=False,
@@ -120,6 +128,7 @@ class CollectionForm(RefusedForm):
         may_share: bool,
         is_new: bool,
         has_ragflow: bool = False,
+        readers: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -140,8 +149,11 @@ class CollectionForm(RefusedForm):
         if not has_ragflow:
             del self.fields["engine"]
         if is_new:
-            for name in ("chunk_characters", "uses_graph", "page_reader", "vision_pages"):
+            for name in ("chunk_characters", "uses_graph", "page_reader", "vision_pages", "relations_model"):
                 del self.fields[name]
+        else:
+            choices = [("", _("No model")), *((name, name) for name in readers)]
+            self.fields["relations_model"].choices = choices
 
     @property
     def is_shared(self) -> bool:
@@ -160,6 +172,7 @@ def values_of(collection: Collection) -> dict[str, Any]:
         "vision_pages",
         "chunk_characters",
         "uses_graph",
+        "relations_model",
         "data_policy",
     )
     return {name: getattr(collection, name) for name in names}

@@ -110,6 +110,14 @@ class Collection(TimeStamped):
         db_default=50,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_VISION_PAGES)],
     )
+    relations_model = models.CharField(
+        _("model that reads relations"),
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Empty: the graph is built without a model."),
+    )
     description = models.CharField(_("description"), max_length=500, blank=True)
     # what programs note of it, as at /v1/vector_stores
     metadata = models.JSONField(_("properties"), default=dict, blank=True)
@@ -518,6 +526,7 @@ class Entity(models.Model):
     key = models.BigIntegerField()
     generation_id = models.IntegerField()
     name = models.CharField(max_length=80)  # as it was first written
+    kind = models.CharField(max_length=16, default="", db_default="")  # as a model saw it (rag.graph.reading)
 
 
 class Mention(models.Model):
@@ -530,9 +539,45 @@ class Mention(models.Model):
     chunk_id = models.BigIntegerField()
     generation_id = models.IntegerField()
     is_title = models.BooleanField()
+    is_read = models.BooleanField(default=False, db_default=False)  # a model found it, nothing else
 
     class Meta:
         indexes = [models.Index(fields=["chunk_id"], name="rag_mention_chunk")]
+
+
+class Reading(models.Model):
+    """That a model was asked for the relations of a passage. One that gave nothing usable is asked again by
+    the next order.
+    """
+
+    pk = models.CompositePrimaryKey("chunk_id", "model")
+    chunk_id = models.BigIntegerField()
+    generation_id = models.IntegerField()
+    model = models.CharField(max_length=120)
+    is_read = models.BooleanField()
+    order_id = models.UUIDField()  # the work that asked
+
+    class Meta:
+        indexes = [models.Index(fields=["generation_id"], name="rag_reading_generation")]
+
+
+class Relation(models.Model):
+    """What a passage says of two names, as a model read it. The evidence is a piece of the passage's text, so
+    that none can be shown which does not stand there.
+    """
+
+    pk = models.CompositePrimaryKey("chunk_id", "number")
+    chunk_id = models.BigIntegerField()
+    number = models.SmallIntegerField()
+    generation_id = models.IntegerField()
+    subject_key = models.BigIntegerField()
+    predicate = models.CharField(max_length=80)
+    object_key = models.BigIntegerField()
+    evidence_from = models.IntegerField()
+    evidence_to = models.IntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["generation_id"], name="rag_relation_generation")]
 
 
 class VectorRow(models.Model):

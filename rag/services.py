@@ -197,7 +197,7 @@ def end_work(document_ids: Iterable[UUID], collection: Collection | None) -> Non
     wanted = Q(kind__in=names.OF_DOCUMENT, object_id__in=[str(pk) for pk in document_ids])
     if collection is not None:
         generations = collection.generations.values_list("pk", flat=True)
-        wanted |= Q(kind=names.REBUILD, object_id=str(collection.pk))
+        wanted |= Q(kind__in=(names.REBUILD, names.RELATE), object_id=str(collection.pk))
         wanted |= Q(kind=names.EMBED, object_id__in=[str(pk) for pk in generations])
     for row in Work.objects.filter(wanted, state__in=Work.ACTIVE):
         with suppress(Conflict):

@@ -4,7 +4,7 @@ from django.urls import path
 
 from rag.intake import MOST_DOCUMENT_BYTES
 from rag.uploads import PART_BYTES
-from rag.views import bench, collections, documents, graph, sources, uploads
+from rag.views import bench, collections, documents, graph, relations, sources, uploads
 from tenants.files.paths import upload_path
 
 app_name = "rag"
@@ -28,6 +28,7 @@ urlpatterns = [
     path("<uuid:collection_id>/actions/", documents.act, name="document-action"),
     path("<uuid:collection_id>/search/", bench.show, name="collection-search"),
     path("<uuid:collection_id>/graph/", graph.show, name="collection-graph"),
+    path("<uuid:collection_id>/relations/", relations.relations, name="collection-relations"),
     path("<uuid:collection_id>/graph.graphml", graph.export, name="graph-export"),
     path("<uuid:collection_id>/questions/", bench.save, name="question-create"),
     path("<uuid:collection_id>/questions/delete/", bench.delete, name="question-delete"),

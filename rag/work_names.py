@@ -9,6 +9,7 @@ REBUILD = "rag.rebuild"  # object: a collection
 HAND_OVER = "rag.hand_over"  # object: a document that RAGFlow reads
 FORGET = "rag.forget"  # object: a dataset or document at RAGFlow, by its id there
 WATCH = "rag.watch"  # object: the account at RAGFlow, while its server is away
+RELATE = "rag.relate"  # object: a collection
 GUIDE = "rag.guide"  # object: the guide's collection
 READING = (READ, TRANSCRIBE, HAND_OVER)  # of a document: the newest of these says how far it is
 OF_DOCUMENT = (*READING, RECRAWL)

@@ -66,6 +66,10 @@ API = [
     Row("POST", "api-collection-documents",          "401  400  400  400  400  400  400", "collection"),
     Row("GET", "api-collection-questions",           "401  200  200  200  200  200  200", "collection"),
     Row("POST", "api-collection-questions",          "401  400  400  400  400  400  400", "collection"),
+    Row("GET", "api-collection-graph",               "401  200  200  200  200  200  200", "collection"),
+    Row("POST", "api-collection-graph",              "401  400  400  400  400  400  400", "collection"),
+    Row("DELETE", "api-collection-graph",            "401  403  409  403  403  409  409", "collection"),
+    Row("GET", "api-collection-graph",               "401  200  404  404  404  404  404", "own_collection"),
     Row("POST", "api-collection-rebuild",            "401  403  202  403  403  202  202", "collection"),
     Row("POST", "api-collection-hand-over",          "401  400  400  400  400  400  400", "collection"),
     Row("POST", "api-collection-search",             "401  400  400  400  400  400  400", "collection"),
@@ -184,6 +188,7 @@ PAGES = [
             ("question-create", "302 403 400 403 403 400 400"),
             ("question-delete", "302 404 404 404 404 404 404"),
             ("collection-settings", "302 403 400 403 403 400 400"),
+            ("collection-relations", "302 403 400 403 403 400 400"),
             ("collection-rebuild", "302 403 302 403 403 302 302"),
             ("collection-hand-over", "302 403 400 403 403 400 400"),
             ("collection-delete", "302 403 302 403 403 302 302"),
@@ -194,6 +199,7 @@ PAGES = [
         page("GET", f"rag:{name}", statuses, object="collection", keyword="collection_id")
         for name, statuses in (
             ("collection-settings", "302 403 200 403 403 200 200"),
+            ("collection-relations", "302 403 200 403 403 200 200"),
             ("collection-rebuild", "302 403 200 403 403 200 200"),
             ("collection-access", "302 403 403 200 403 200 200"),
         )

@@ -151,6 +151,8 @@ class Attempts:
             return True
         attempts = (*call.attempts, lost)
         amount = lost_cost(attempts) + highest_cost_of(call, following.route)
+        if call.most_cost is not None and amount > call.most_cost:
+            return False
         facts = facts_of(call, following)
         call.is_hold_moved = True
         try:

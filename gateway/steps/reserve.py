@@ -7,7 +7,7 @@ often as answers are asked for, at the dearest of the candidates that may come t
 from collections.abc import Iterable
 from decimal import Decimal
 
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, QuotaExceeded
 from foundation.told import gettext as _
 from gateway.answers.usage import estimate_input_tokens
 from gateway.calls import Call
@@ -16,6 +16,8 @@ from usage.labels import LABELS
 from usage.ledger.bookings import TENANT_SUBJECT, CallFacts, HoldRequest
 from usage.ledger.ledger import Ledger
 from usage.pricing import UnpricedClass, highest_cost
+
+CAP_REACHED = "cap_reached"
 
 
 def highest_price(call: Call) -> Decimal:
@@ -43,10 +45,13 @@ def highest_cost_of(call: Call, route: Route) -> Decimal:
 
 async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded
-    (`insufficient_quota`), InvalidInput (`model_not_priced`), Unavailable.
+    (`insufficient_quota`, `cap_reached`), InvalidInput (`model_not_priced`), Unavailable.
     """
     principal = call.principal
     amount = highest_price(call)
+    if call.most_cost is not None and amount > call.most_cost:
+        told = _("This call could cost more than is left of what was set for it.")
+        raise QuotaExceeded(told, code=CAP_REACHED)
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id

@@ -17,7 +17,7 @@ from accounts.authentication import key_of
 from foundation.errors import InvalidInput
 from gateway.files.shapes import PURPOSES, unknown_file
 from gateway.files.shapes import read_id as read_file_id
-from rag import intake
+from rag import intake, relating
 from rag.api.access import check_models, get_collection, get_document, list_readable, policy_of, project_of
 from rag.api.shapes import (
     PRIVATE,
@@ -25,6 +25,7 @@ from rag.api.shapes import (
     CollectionSerializer,
     DocumentSerializer,
     FoundSerializer,
+    GraphSerializer,
     QuestionSerializer,
 )
 from rag.booking import booked_on
@@ -34,6 +35,7 @@ from rag.handing_over import EVERYBODY, PERSON, get_person, hand_over
 from rag.listing import list_documents
 from rag.models import MOST_VISION_PAGES, Collection, Document, Language
 from rag.progress import describe_collections, describe_documents
+from rag.relating import check_reader
 from rag.rights import require_edit
 from rag.searching import search_now
 from rag.selectors import list_asked_models
@@ -98,6 +100,12 @@ class CollectionChanges(StrictSerializer):
         help_text="Of one document, which the vision model reads at most.",
     )
     chunk_characters = serializers.IntegerField(required=False, min_value=200, max_value=4000)
+    relations_model = serializers.CharField(
+        max_length=120,
+        required=False,
+        allow_blank=True,
+        help_text="A chat model that reads relations when they are ordered. Empty: none.",
+    )
     data_policy = serializers.ChoiceField(DataPolicy.choices, required=False, allow_blank=True)
     metadata = PairsField(required=False)
 
@@ -131,6 +139,15 @@ class NewDocument(StrictSerializer):
         if "title" in data and given == ["url"]:
             raise ValidationError({"title": [_("A web page has its own title.")]})
         return data
+
+
+class RelationsOrder(StrictSerializer):
+    """The preview as `GET` gave it, and the cap."""
+
+    model = serializers.CharField(max_length=120)
+    passages = serializers.IntegerField(min_value=1)
+    cost = serializers.DecimalField(max_digits=24, decimal_places=12, allow_null=True)
+    cap = serializers.DecimalField(max_digits=24, decimal_places=12, min_value=0)
 
 
 class NewQuestion(StrictSerializer):
@@ -193,6 +210,7 @@ class CollectionViewSet(AtriumViewSet):
         (
             *("list", "retrieve", "create", "partial_update", "destroy", "rebuild", "search", "hand_over"),
             *("documents", "add_document", "questions", "add_question"),
+            *("graph", "order_relations", "stop_relations"),
         ),
         ANYONE,
     )
@@ -220,17 +238,25 @@ class CollectionViewSet(AtriumViewSet):
         owner_id = request.user.pk if given.pop("visibility") == PRIVATE else None
         columns = self._with_models(given)
         columns["data_policy"] = policy_of(request, columns.get("data_policy", ""))
+        self._check_reader(columns, "", columns["data_policy"])
         return self.create_once(
             lambda: self.respond(
                 create_collection(actor=request.user, owner_id=owner_id, **columns), status.HTTP_201_CREATED
             )
         )
 
+    def _check_reader(self, given: dict[str, Any], present: str, policy: str) -> None:
+        """Raises InvalidInput."""
+        name = given.get("relations_model", present)
+        if name != present:
+            check_models(self.request, name)
+            check_reader(self.request.user, name, given.get("data_policy", policy))
+
     def _with_models(
         self, given: dict[str, Any], present: str = "", present_vision: str = ""
     ) -> dict[str, Any]:
         """Models that the caller may use, and the vectors' length. Raises InvalidInput."""
-        seeing = given.get("vision_model", "")
+        seeing = given.get("vision_model", present_vision)
         if seeing != present_vision:
             check_models(self.request, seeing, param="vision_model")
             check_vision_model(self.request.user, self.request.tenant, seeing)
@@ -251,6 +277,7 @@ class CollectionViewSet(AtriumViewSet):
         row = get_collection(request, pk)
         given = self.read_body(CollectionChanges, partial=True)
         columns = self._with_models(given, row.embedding_model, row.vision_model)
+        self._check_reader(given, row.relations_model, row.data_policy)
         with transaction.atomic():
             needs_index = change_collection(actor=request.user, collection=row, **columns)
             row.refresh_from_db()
@@ -350,6 +377,38 @@ class CollectionViewSet(AtriumViewSet):
             document_ids=None if filters is None else list_filtered(collection, filters),
         )
         return Response(FoundSerializer(found).data)
+
+    @extend_schema(responses=GraphSerializer)
+    @action(detail=True, methods=["get"])
+    def graph(self, request: HttpRequest, pk: str) -> Response:
+        """The relations that a model reads: how far they are, and what another order would read and cost."""
+        return self._tell_graph(get_collection(request, pk))
+
+    def _tell_graph(self, row: Collection, status_code: int = status.HTTP_200_OK) -> Response:
+        seen = relating.preview(self.request.user, row) if row.relations_model else relating.Preview("")
+        told = {"preview": seen, "state": relating.describe(row)}
+        return Response(GraphSerializer(told).data, status_code)
+
+    @extend_schema(request=RelationsOrder, responses={202: GraphSerializer})
+    @graph.mapping.post
+    def order_relations(self, request: HttpRequest, pk: str) -> Response:
+        """Have them read: with the preview that you have seen, and a cap in its currency, or in passages
+        where the model is free of charge. Booked on the key and its project.
+        """
+        row, given, key = get_collection(request, pk), self.read_body(RelationsOrder), key_of(request)
+        check_models(request, given["model"])
+        seen = relating.Preview(given["model"], passage_count=given["passages"], cost=given["cost"])
+        with booked_on(key_id=key.pk, project_id=key.project_id) if key else nullcontext():
+            relating.order_relations(actor=request.user, collection=row, seen=seen, cap=given["cap"])
+        return self._tell_graph(row, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses=GraphSerializer)
+    @graph.mapping.delete
+    def stop_relations(self, request: HttpRequest, pk: str) -> Response:
+        """Stop reading. What was read stays."""
+        row = get_collection(request, pk)
+        relating.cancel_relations(actor=request.user, collection=row)
+        return self._tell_graph(row)
 
     @extend_schema(responses=QuestionSerializer(many=True), filters=True)
     @action(detail=True, methods=["get"], serializer_class=QuestionSerializer, is_paged=True)

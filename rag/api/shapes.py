@@ -45,6 +45,7 @@ class CollectionSerializer(serializers.ModelSerializer):
             "page_reader",
             "vision_pages",
             "chunk_characters",
+            "relations_model",
             "data_policy",
             "metadata",
             "progress",
@@ -186,3 +187,38 @@ class TraceSerializer(serializers.Serializer):
 class FoundSerializer(serializers.Serializer):
     hits = HitSerializer(many=True)
     trace = TraceSerializer()
+
+
+class PreviewSerializer(serializers.Serializer):
+    """What an order would read, as estimated."""
+
+    model = serializers.CharField()
+    passages = serializers.IntegerField(source="passage_count")
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    cost = serializers.DecimalField(
+        max_digits=24, decimal_places=12, allow_null=True, normalize_output=True, help_text="null: no price."
+    )
+    currency = serializers.CharField()
+    cap_is_money = serializers.BooleanField(source="is_in_money", help_text="Else it is passages.")
+    problem = serializers.CharField(help_text="Why nothing can be ordered.")
+
+
+class RelationsStateSerializer(serializers.Serializer):
+    state = serializers.CharField(
+        help_text="Of the newest order: `queued`, `running`, `done`, `failed`, `cancelled`; empty: none."
+    )
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    cost = serializers.DecimalField(max_digits=24, decimal_places=12, normalize_output=True)
+    currency = serializers.CharField()
+    why = serializers.CharField(help_text="Why it stopped, or waits.")
+    passage_count = serializers.IntegerField(source="counts.passage_count")
+    read_count = serializers.IntegerField(source="counts.read_count")
+    unread_count = serializers.IntegerField(source="counts.unread_count", help_text="Asked for in vain.")
+    relation_count = serializers.IntegerField(source="counts.relation_count")
+
+
+class GraphSerializer(serializers.Serializer):
+    preview = PreviewSerializer()
+    state = RelationsStateSerializer()

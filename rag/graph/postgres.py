@@ -30,12 +30,20 @@ SELECT %s, key, name FROM unnest(%s::bigint[], %s::text[]) AS new (key, name) ON
 """
 # the statement sees the mentions as they were before it
 REMOVE = """
-WITH gone AS (DELETE FROM rag_mention WHERE chunk_id = ANY(%s) RETURNING generation_id, entity_key)
+WITH gone AS (DELETE FROM rag_mention WHERE chunk_id = ANY(%s) RETURNING generation_id, entity_key),
+related AS (DELETE FROM rag_relation WHERE chunk_id = ANY(%s)),
+asked AS (DELETE FROM rag_reading WHERE chunk_id = ANY(%s))
 DELETE FROM rag_entity e USING (SELECT DISTINCT generation_id, entity_key FROM gone) g
 WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS (
   SELECT FROM rag_mention m
   WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT m.chunk_id = ANY(%s))
 """
+FORGET = (
+    "DELETE FROM rag_relation WHERE generation_id = %s",
+    "DELETE FROM rag_reading WHERE generation_id = %s",
+    "DELETE FROM rag_mention WHERE generation_id = %s",
+    "DELETE FROM rag_entity WHERE generation_id = %s",
+)
 # One step of a random walk: from a seed to each of its names, from there to the passages that say it in equal
 # shares, and to those whose title it is as if they alone did. A title leads not to the rest of its document.
 REACH = """
@@ -96,12 +104,12 @@ class PostgresGraph:
 
     def remove(self, chunk_ids: Sequence[int]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(REMOVE, [list(chunk_ids), list(chunk_ids)])
+            cursor.execute(REMOVE, [list(chunk_ids)] * 4)
 
     def forget(self, generation_id: int) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM rag_mention WHERE generation_id = %s", [generation_id])
-            cursor.execute("DELETE FROM rag_entity WHERE generation_id = %s", [generation_id])
+            for statement in FORGET:
+                cursor.execute(statement, [generation_id])
 
     def reach(self, fetch: Fetch, seeds: Mapping[int, float]) -> list[Reached]:
         if not seeds:

@@ -14,13 +14,14 @@ from rag.models import Collection
 
 MOST_SHOWN, MOST_EDGES = 120, 400  # names and edges in the picture
 MOST_EXPORTED, MOST_EXPORTED_EDGES = 20_000, 100_000
+MOST_STATEMENTS = 200  # on the page
 MOST_SAYING = 60  # passages of a name that edges are sought in
 # Names that several passages say, or that title one and are said by another, the most frequent first
 NAMES = """
-SELECT e.key, e.name, count(*) AS said, bool_or(m.is_title) AS is_title, min(m.chunk_id) AS first
+SELECT e.key, e.name, e.kind, count(*) AS said, bool_or(m.is_title) AS is_title, min(m.chunk_id) AS first
 FROM rag_entity e JOIN rag_mention m ON m.generation_id = e.generation_id AND m.entity_key = e.key
 WHERE e.generation_id = %s AND (%s = '' OR e.name ILIKE %s)
-GROUP BY e.key, e.name HAVING count(*) > 1 OR %s ORDER BY said DESC, e.key LIMIT %s
+GROUP BY e.key, e.name, e.kind HAVING count(*) > 1 OR %s ORDER BY said DESC, e.key LIMIT %s
 """
 EDGES = """
 WITH said AS (
@@ -31,6 +32,20 @@ WITH said AS (
 SELECT a.key, b.key, count(*) AS weight, min(a.chunk_id) AS evidence
 FROM said a JOIN said b ON b.chunk_id = a.chunk_id AND b.key > a.key
 GROUP BY 1, 2 ORDER BY weight DESC, 1, 2 LIMIT %s
+"""
+# the excerpt's own place, where the passage is a plain piece of its document's text; else the passage's
+RELATIONS = """
+SELECT r.subject_key, s.name, r.predicate, r.object_key, o.name,
+  substr(c.text, r.evidence_from + 1, r.evidence_to - r.evidence_from), c.document_id, d.title,
+  c.char_from + CASE WHEN p.is_plain THEN r.evidence_from ELSE 0 END,
+  CASE WHEN p.is_plain THEN c.char_from + r.evidence_to ELSE c.char_to END, coalesce(c.page_from, 0)
+FROM rag_relation r
+JOIN rag_entity s ON s.generation_id = r.generation_id AND s.key = r.subject_key
+JOIN rag_entity o ON o.generation_id = r.generation_id AND o.key = r.object_key
+JOIN rag_chunk c ON c.id = r.chunk_id JOIN rag_document d ON d.id = c.document_id
+CROSS JOIN LATERAL (SELECT length(c.text) = c.char_to - c.char_from AS is_plain) p
+WHERE r.generation_id = %s AND (%s = '' OR s.name ILIKE %s OR r.predicate ILIKE %s OR o.name ILIKE %s)
+ORDER BY s.name, r.predicate, o.name, r.chunk_id, r.number LIMIT %s
 """
 PLACES = """
 SELECT c.id, c.document_id, d.title, c.char_from, c.char_to, coalesce(c.page_from, 0)
@@ -52,10 +67,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """`count`: of the passages that say it. `place`: the first of them."""
+    """`kind`: as a model saw it, or empty. `count`: of the passages that say it. `place`: the first of
+    them.
+    """
 
     key: int
     name: str
+    kind: str
     count: int
     is_title: bool
     place: Place
@@ -68,6 +86,19 @@ class Edge:
     source: int
     target: int
     weight: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A relation that a model read, with the piece of the passage that says so, and where that stands."""
+
+    source: int
+    subject: str
+    predicate: str
+    target: int
+    object: str
+    evidence: str
     place: Place
 
 
@@ -93,18 +124,21 @@ def draw(
     generation_id = collection.active_generation_id
     if generation_id is None:
         return Picture([], [])
-    pattern = "%" + words.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    pattern = _pattern_of(words)
     is_all = bool(words) or names > MOST_SHOWN
     with connection.cursor() as cursor:
         cursor.execute(NAMES, [generation_id, words, pattern, is_all, names])
         rows = cursor.fetchall()
         cursor.execute(EDGES, [[row[0] for row in rows], generation_id, MOST_SAYING, edges])
         pairs = cursor.fetchall()
-        chunks = {row[4] for row in rows} | {row[3] for row in pairs}
+        chunks = {row[5] for row in rows} | {row[3] for row in pairs}
         cursor.execute(PLACES, [list(chunks), generation_id])
         places = {chunk_id: Place(*place) for chunk_id, *place in cursor.fetchall()}
     return Picture(
-        [Name(key, name, count, is_title, places[first]) for key, name, count, is_title, first in rows],
+        [
+            Name(key, name, kind, count, is_title, places[first])
+            for key, name, kind, count, is_title, first in rows
+        ],
         [Edge(source, target, weight, places[proof]) for source, target, weight, proof in pairs],
     )
 
@@ -112,3 +146,22 @@ def draw(
 def export(collection: Collection) -> Picture:
     """All of it, as far as a file of some megabytes holds it."""
     return draw(collection, names=MOST_EXPORTED, edges=MOST_EXPORTED_EDGES)
+
+
+def list_statements(
+    collection: Collection, words: str = "", *, most: int = MOST_STATEMENTS
+) -> list[Statement]:
+    """Its relations, of those that hold `words` in one of their three parts."""
+    if collection.active_generation_id is None:
+        return []
+    pattern = _pattern_of(words)
+    with connection.cursor() as cursor:
+        cursor.execute(RELATIONS, [collection.active_generation_id, words, *[pattern] * 3, most])
+        return [
+            Statement(source, subject, predicate, target, thing, evidence, Place(*place))
+            for source, subject, predicate, target, thing, evidence, *place in cursor.fetchall()
+        ]
+
+
+def _pattern_of(words: str) -> str:
+    return "%" + words.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"

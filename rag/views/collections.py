@@ -24,6 +24,7 @@ from rag.intake import rebuild_collection
 from rag.listing import list_shelves, with_figures
 from rag.models import Collection
 from rag.reach import get_reachable_collection
+from rag.relating import check_reader, list_readers
 from rag.rights import require_edit
 from rag.services import create_collection, delete_collection
 from rag.status import describe_index
@@ -129,6 +130,7 @@ def _settings_form(
         may_share=False,
         is_new=False,
         has_ragflow=find_account() is not None,
+        readers=list(list_readers(request.user, collection.data_policy, collection.relations_model)),
     )
 
 
@@ -150,6 +152,8 @@ def _show_settings(
 @transaction.atomic
 def _save(request: HttpRequest, collection: Collection, form: CollectionForm) -> None:
     given = form.cleaned_data
+    if given["relations_model"] != collection.relations_model:
+        check_reader(request.user, given["relations_model"], given["data_policy"])
     needs_index = change_collection(
         actor=request.user,
         collection=collection,

@@ -2,8 +2,19 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.work import embedding, filling, handing, reading, together, transcribing
-from rag.work_names import EMBED, FORGET, HAND_OVER, QUEUE, READ, REBUILD, RECRAWL, TRANSCRIBE, WATCH
+from rag.work import embedding, filling, handing, reading, relating, together, transcribing
+from rag.work_names import (
+    EMBED,
+    FORGET,
+    HAND_OVER,
+    QUEUE,
+    READ,
+    REBUILD,
+    RECRAWL,
+    RELATE,
+    TRANSCRIBE,
+    WATCH,
+)
 from rag.work_objects import name_collections, name_documents, name_generations
 from tenants.work.kinds import Together, work_kind
 
@@ -55,6 +66,16 @@ work_kind(
     label=_("Another index of a collection"),
     name_objects=name_collections,
     stages={"index": _("indexed")},
+)
+work_kind(
+    RELATE,
+    queue=QUEUE,
+    run=relating.relate,
+    label=_("Reading relations"),
+    name_objects=name_collections,
+    stages={"relations": _("passages read")},
+    is_killable=False,  # it waits for the gateway of its process
+    backoff_s=30.0,
 )
 work_kind(
     HAND_OVER,

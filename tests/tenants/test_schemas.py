@@ -137,8 +137,11 @@ def test_a_current_tenant_is_left_alone(unblocked):
 
 
 # the last migration of rag: a later one takes its place here
-LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'rag' AND name = '0011_vision_reading'"
-LAST_CHANGE = "ALTER TABLE {}.rag_collection DROP COLUMN keeper_id"  # what that migration makes
+LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'rag' AND name = '0012_relations'"
+# what that migration makes
+LAST_CHANGE = """ALTER TABLE {0}.rag_collection DROP COLUMN relations_model;
+ALTER TABLE {0}.rag_entity DROP COLUMN kind; ALTER TABLE {0}.rag_mention DROP COLUMN is_read;
+DROP TABLE {0}.rag_reading; DROP TABLE {0}.rag_relation"""
 
 
 def test_only_a_tenant_that_is_behind_is_migrated_and_a_second_run_does_nothing(unblocked):

@@ -18,7 +18,7 @@ from rag import chunking
 from rag.analysis import VERSION
 from rag.copying import copy_rows
 from rag.engines.pgvector import vectors, words
-from rag.graph import Graph
+from rag.graph import Graph, relations
 from rag.graph.postgres import PostgresGraph
 from rag.models import Block, Chunk, Collection, Document, Generation
 from rag.parsed import ParsedBlock
@@ -203,6 +203,9 @@ def switch(generation_id: int) -> None:
     wants = generation.dimensions is not None and generation.vector_count < generation.chunk_count
     if wants or list_missing(generation).exists():
         raise Conflict(_("This index is not complete yet."))
+    earlier = generation.collection.active_generation_id
+    if earlier is not None and earlier != generation_id:
+        relations.carry(earlier, generation_id)
     Collection.objects.filter(pk=generation.collection_id).update(active_generation=generation)
     for row in rows:
         if row.pk != generation_id:

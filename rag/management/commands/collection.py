@@ -1,20 +1,22 @@
-"""`manage.py collection create | change | add | list | show | search | rebuild | delete`."""
+"""`manage.py collection create | change | add | list | show | search | relate | rebuild | delete`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 from accounts.models import User
 from accounts.selectors import get_user_by_email
 from foundation.commands import AtriumCommand
 from foundation.errors import AtriumError, InvalidInput, NotFound
-from rag import services
+from rag import relating, services
 from rag.changes import change_collection
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_content, add_url, rebuild_collection
 from rag.models import DIMENSIONS, Collection, Language
 from rag.progress import describe_collection
+from rag.relating import check_reader
 from tenants.context import platform, tenant
 from tenants.data_policy import DataPolicy
 from tenants.provisioning.services import get_tenant
@@ -46,6 +48,15 @@ class Command(AtriumCommand):
         search = self._add("search", self.search, "passages found by words")
         search.add_argument("question")
         search.add_argument("--count", type=int, default=5, metavar="N")
+        relate = self._add(
+            "relate", self.relate, "have a chat model read relations; first what it would cost"
+        )
+        relate.add_argument("--as", dest="user", metavar="EMAIL", required=True, help="who orders and pays")
+        relate.add_argument("--model", help="from now on this one")
+        relate.add_argument(
+            "--cap", type=Decimal, metavar="N", help="in the tenant's currency; passages, of a free model"
+        )
+        relate.add_argument("--yes", action="store_true", help="order what is shown without it")
         rebuild = self._add("rebuild", self.rebuild, "index it anew, as its settings are now")
         rebuild.add_argument("--as", dest="user", metavar="EMAIL", help="who pays for vectors")
         delete = self._add("delete", self.delete, "remove it with its documents and their files")
@@ -115,6 +126,20 @@ class Command(AtriumCommand):
             question = Question(options["question"], here, count=options["count"])
             hits = engine_of(row).search(question)
         self.show([{"score": round(hit.score, 3), "document": hit.title, "text": hit.text} for hit in hits])
+
+    def relate(self, options) -> None:
+        """Without --yes it is a preview alone."""
+        with _inside(options):
+            row, person = _find(options["name"]), get_user_by_email(options["user"])
+            if options["model"] is not None:
+                check_reader(person, options["model"], row.data_policy)
+                change_collection(actor=person, collection=row, relations_model=options["model"])
+                row.refresh_from_db()
+            seen = relating.preview(person, row)
+            if options["yes"]:
+                cap = seen.suggested_cap if options["cap"] is None else options["cap"]
+                relating.order_relations(actor=person, collection=row, seen=seen, cap=cap)
+            self.show(_describe_relations(seen, relating.describe(row)))
 
     def rebuild(self, options) -> None:
         with _inside(options):
@@ -213,4 +238,21 @@ def _describe(row: Collection) -> dict:
         "vectors": told.vector_count,
         "complete": told.is_complete,
         "problem": told.problem,
+    }
+
+
+def _describe_relations(seen: relating.Preview, state: relating.State) -> dict:
+    return {
+        "model": seen.model,
+        "passages_to_read": seen.passage_count,
+        "input_tokens": seen.input_tokens,
+        "output_tokens": seen.output_tokens,
+        "cost": seen.cost,
+        "currency": seen.currency,
+        "suggested_cap": seen.suggested_cap,
+        "cap_in": "money" if seen.is_in_money else "passages",
+        "order": state.state,
+        "passages_read": state.counts.read_count,
+        "relations": state.counts.relation_count,
+        "problem": seen.problem or state.why,
     }
