@@ -12,7 +12,8 @@ READY := $(VENV)/.ready-ml$(ML)
 CLIENTS := $(VENV)/clients/.ready
 # The rows of docs/proofs.md, and what else has a longer form by night
 PROOFS := tests/proof tests/test_permissions.py tests/admin/test_faces.py tests/admin/test_hostile_queries.py \
-	tests/gateway/test_nonsense_in_fields.py tests/gateway/test_nonsense_in_answers.py
+	tests/gateway/test_nonsense_in_fields.py tests/gateway/test_nonsense_in_answers.py \
+	tests/usage/test_pricing.py tests/usage/test_budget_rules.py
 # Not made when a download failed, so that the next start tries again.
 MODELS := $(if $(filter 1,$(ML)),.models/.ready)
 

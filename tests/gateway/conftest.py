@@ -10,6 +10,13 @@ from gateway.steps import attempts
 from tenants.context import tenant
 from tenants.provisioning.plans import set_plan
 from tenants.provisioning.services import create_tenant
+from tests.doubles import running_mockllm
+
+
+@pytest.fixture(scope="module")
+def mock():
+    with running_mockllm() as running:
+        yield running
 
 
 @pytest.fixture

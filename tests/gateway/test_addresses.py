@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gateway.trace import continue_trace
-from tests.gateway.test_v1 import events_of
+from tests.gateway.living import events_of
 from tests.live import TENANTS
 
 pytestmark = pytest.mark.scope(None)

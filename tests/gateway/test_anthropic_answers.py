@@ -38,8 +38,8 @@ from tests.doubles.anthropic import (
 )
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.hearing import hear
 from tests.gateway.speaking import read_events, speak
-from tests.gateway.test_what_servers_send import hear
 
 USED = {"input": 17, "cached": 30, "cache_write": 5, "output": 12}
 WEATHER = {"id": "toolu_01", "type": "function", "function": {"name": "weather", "arguments": '{"at":1}'}}

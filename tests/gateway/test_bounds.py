@@ -23,9 +23,8 @@ from gateway.state.breaker import FAILURES, PAUSE_S, WITHIN_S, Breaker
 from gateway.state.in_flight import InFlight
 from gateway.steps import attempts
 from gateway.steps.attempts import choose_first
-from tests.doubles import running_mockllm
 from tests.gateway.calling import collaborators, make_call
-from tests.gateway.test_relay import send
+from tests.gateway.sending import send
 
 PATIENCE_S = 30  # for what happens at once where nothing else runs
 
@@ -98,12 +97,6 @@ def test_a_client_that_takes_slowly_gets_all(monkeypatch):
 
 
 # -- upstreams -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mock():
-    with running_mockllm() as running:
-        yield running
 
 
 def test_a_stream_that_goes_on_beyond_its_limit_is_left(mock):

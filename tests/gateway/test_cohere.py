@@ -30,7 +30,7 @@ from tests.doubles.cohere import (
 )
 from tests.doubles.vendor import Vendor, running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_what_servers_send import hear
+from tests.gateway.hearing import hear
 
 
 def ask(answer=None, **body) -> tuple[dict, Call, Vendor]:

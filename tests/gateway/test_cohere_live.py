@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from tests.doubles.cohere import answer_chat, answer_vectors
 from tests.doubles.vendor import running_vendor
 from tests.gateway.connecting import connected
-from tests.gateway.test_v1 import HELLO, ONE, events_of
+from tests.gateway.living import HELLO, ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}

@@ -18,7 +18,7 @@ from gateway.steps.reserve import highest_price
 from models_registry.routes import Candidate
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import collaborators, make_endpoint, make_route
-from tests.gateway.test_v1 import HELLO, ONE, events_of
+from tests.gateway.living import HELLO, ONE, events_of
 from usage.pricing import Price, Usage
 
 pytestmark = pytest.mark.scope(None)

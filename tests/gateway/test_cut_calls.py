@@ -8,10 +8,10 @@ import pytest
 
 from gateway.operations.messages.arguments import MOST_DEPTH, Arguments
 from tests.doubles.anthropic import START, begun, end, said, stop
+from tests.gateway.hearing import choice, hear
 from tests.gateway.speaking import TOOL, read_events, speak
+from tests.gateway.streaming import DONE, event, server
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, event, server
-from tests.gateway.test_what_servers_send import choice, hear
 
 USED = '{"type":"tool_use","id":"t1","name":"f","input":{}}'
 

@@ -16,9 +16,9 @@ from tests.doubles.vendor import running_vendor
 from tests.gateway.asking import WHOLE, ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
 from tests.gateway.connecting import connected
+from tests.gateway.living import HELLO, ONE, events_of
 from tests.gateway.speaking import speak
 from tests.gateway.telling import whole
-from tests.gateway.test_v1 import HELLO, ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 ASKING = {

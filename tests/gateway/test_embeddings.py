@@ -382,7 +382,7 @@ def test_the_most_input_is_the_window_for_each_text():
 
 @pytest.mark.scope(None)
 def test_the_official_client_gets_vectors_and_they_are_billed(house):
-    from tests.gateway.test_v1 import events_of
+    from tests.gateway.living import events_of
     from tests.live import TENANTS
 
     answer = house.client().embeddings.create(model="mock-embedding", input=["one two", "three"])

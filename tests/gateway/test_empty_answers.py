@@ -9,10 +9,10 @@ import pytest
 from foundation.errors import QuotaExceeded
 from gateway.answers.sse import EventReader
 from tests.gateway.asking import FINE, ILL, WHOLE, ask, serving
+from tests.gateway.bills import CHEAP, DEAR, Bills
 from tests.gateway.calling import call_of, make_endpoint, make_route
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import data, tell, telling, whole
-from tests.gateway.test_estimates import DONE, END, event
-from tests.gateway.test_lost_attempts import CHEAP, DEAR, Bills
 from usage.pricing import Usage, cost
 
 READ = {"prompt_tokens": 30, "completion_tokens": 0, "total_tokens": 30}

@@ -9,8 +9,8 @@ import pytest
 from gateway.answers.decoding import MAX_STEP_BYTES, Decoder
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import make_call
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import telling, whole
-from tests.gateway.test_estimates import DONE, END, event
 
 STREAM = event({"content": "Hello"}) + END + DONE
 WHOLE = json.dumps(

@@ -8,8 +8,8 @@ from gateway.answers.billed import NOTHING
 from gateway.steps import attempts
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import data, tell, telling, whole
-from tests.gateway.test_estimates import DONE, END, event
 from tests.gateway.test_refusals import OVERFLOWS
 from usage.pricing import Usage
 

@@ -8,7 +8,7 @@ import pytest
 from models_registry.examples import list_examples
 from models_registry.kinds import ADDRESSES
 from tests.gateway.calling import make_endpoint, make_route
-from tests.gateway.test_v1 import ONE
+from tests.gateway.living import ONE
 
 pytestmark = pytest.mark.scope(None)
 NAMES = {"chat": "mock", "embedding": "mock-embedding", "rerank": "mock-rerank"}

@@ -11,8 +11,8 @@ from foundation.errors import UpstreamError
 from gateway.answers.billed import NOTHING, billed_usage
 from tests.gateway.asking import FINE, ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
-from tests.gateway.test_estimates import DONE, END, event, usage_event
-from tests.gateway.test_what_servers_send import ROLE, choice, hear
+from tests.gateway.hearing import ROLE, choice, hear
+from tests.gateway.streaming import DONE, END, event, usage_event
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 

@@ -7,8 +7,8 @@ import pytest
 from gateway.deltas import Finish
 from gateway.operations.chat_completions.finish import name_finish_reason
 from tests.gateway import calling
-from tests.gateway.test_estimates import DONE, event, usage_event
-from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
+from tests.gateway.hearing import ROLE, Heard, choice, hear
+from tests.gateway.streaming import DONE, event, usage_event
 
 FUNCTION = {"name": "f", "arguments": "{}"}
 CALL = {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": FUNCTION}]}

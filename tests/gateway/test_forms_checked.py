@@ -15,9 +15,9 @@ from gateway.state.in_flight import InFlight
 from gateway.steps import verify
 from tenants.measures import Measure
 from tests.gateway.calling import collaborators, make_call
+from tests.gateway.parsing import parse
 from tests.gateway.speaking import parse as parse_messages
 from tests.gateway.test_json_answers import of
-from tests.gateway.test_parse import parse
 
 BOUND = Bound("key", Measure.REQUESTS_PER_MINUTE, 1, "acme:key")
 

@@ -10,7 +10,7 @@ from gateway.operations.chat_completions import OPERATION
 from models_registry.providers.table import PROVIDERS
 from tests.gateway.asking import WHOLE, ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
-from tests.gateway.test_parse import parse
+from tests.gateway.parsing import parse
 from tests.live import TENANTS
 
 TOOL_CALLS = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -109,7 +109,7 @@ def test_only_openai_is_told_of_developers(kind):
 def test_what_the_client_holds_is_left_as_it_is():
     """Calls of the house share their messages with who made them."""
     from gateway.calls import Call
-    from tests.gateway.test_parse import GOOD, PRINCIPAL
+    from tests.gateway.parsing import GOOD, PRINCIPAL
 
     messages = [{"role": "assistant", "content": None, "refusal": "No."}]
     call = Call(principal=PRINCIPAL, body=GOOD | {"messages": messages}, size_bytes=9, operation=OPERATION)

@@ -16,7 +16,7 @@ from gateway.operations.chat_completions.tool_calls import MOST_CALLS
 from gateway.operations.messages.events import Events
 from tests.gateway.calling import make_call
 from tests.gateway.speaking import assemble, read_events, speak
-from tests.gateway.test_estimates import DONE, event
+from tests.gateway.streaming import DONE, event
 from tests.gateway.test_messages import TOOL
 from tests.gateway.test_messages_to_others import call_piece, ended
 

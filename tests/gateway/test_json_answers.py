@@ -21,12 +21,12 @@ from gateway.operations.chat_completions import ChatCompletions
 from gateway.operations.chat_completions.assembly import Gathered
 from gateway.steps.reserve import highest_price
 from tests.gateway.asking import ask, serving
+from tests.gateway.bills import Bills
 from tests.gateway.calling import OpenBooks, call_of, make_endpoint, make_route
+from tests.gateway.living import HELLO, ONE, events_of
+from tests.gateway.parsing import parse
 from tests.gateway.schemas import ENDLESS, PLACE, SCHEMA, of, required
-from tests.gateway.test_estimates import DONE, END, event, usage_event
-from tests.gateway.test_lost_attempts import Bills
-from tests.gateway.test_parse import parse
-from tests.gateway.test_v1 import HELLO, ONE, events_of
+from tests.gateway.streaming import DONE, END, event, usage_event
 from usage.pricing import Price
 
 pytestmark = pytest.mark.scope(None)

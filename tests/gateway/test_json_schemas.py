@@ -15,8 +15,8 @@ from gateway.operations.chat_completions.validation import (
     is_quick,
     read_json,
 )
+from tests.gateway.parsing import parse
 from tests.gateway.schemas import ENDLESS, PLACE, SCHEMA, of, required
-from tests.gateway.test_parse import parse
 
 pytestmark = pytest.mark.scope(None)
 GOOD = '{"name": "w0", "count": 1}'

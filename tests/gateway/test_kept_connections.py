@@ -13,8 +13,8 @@ from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.calls import Call
 from tests.gateway.asking import FINE, WHOLE, ask, serving
+from tests.gateway.bills import DEAR, Bills
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_lost_attempts import DEAR, Bills
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 CUT = (

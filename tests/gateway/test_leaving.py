@@ -12,9 +12,9 @@ from foundation.egress.data_plane import open_session
 from gateway import pipeline, request
 from gateway.http import ClientGone
 from gateway.operations.chat_completions import ChatCompletions
+from tests.gateway.bills import Bills
 from tests.gateway.calling import call_of, collaborators, make_call, make_endpoint, make_route
-from tests.gateway.test_estimates import server, whole
-from tests.gateway.test_lost_attempts import Bills
+from tests.gateway.streaming import server, whole
 from usage.pricing import Usage
 
 

@@ -11,7 +11,7 @@ from accounts.models import ApiKey
 from accounts.services import create_api_key, create_user, revoke_api_key, set_limit
 from tenants.context import tenant
 from tenants.provisioning.services import create_tenant
-from tests.gateway.test_v1_limits import eventually
+from tests.gateway.limiting import eventually
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 

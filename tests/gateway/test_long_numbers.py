@@ -14,10 +14,10 @@ from foundation.ids import uuid7
 from foundation.json_numbers import find_long_number, may_have_long_number
 from gateway.operations.chat_completions import OPERATION
 from gateway.operations.embeddings import OPERATION as EMBEDDINGS
+from tests.gateway.living import HELLO
+from tests.gateway.parsing import GOOD, PRINCIPAL
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, END, event
-from tests.gateway.test_parse import GOOD, PRINCIPAL
-from tests.gateway.test_v1 import HELLO
 
 LONG = 12345678901234567890123
 FITS = [2**64 - 1, -(2**63), 2**63, 0]

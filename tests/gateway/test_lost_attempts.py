@@ -16,30 +16,16 @@ from gateway.calls import Call
 from gateway.steps import admit, attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
 from tests.gateway.asking import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
-from tests.gateway.calling import OpenBooks, call_of, make_endpoint, make_route
-from tests.gateway.test_estimates import event
+from tests.gateway.bills import CHEAP, DEAR, Bills
+from tests.gateway.calling import call_of, make_endpoint, make_route
+from tests.gateway.streaming import event
 from usage.ledger.bookings import Settlement
 from usage.pricing import Price, Usage, cost
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
-CHEAP = Price("EUR", *map(Decimal, ("1", "1", "2", "2")))
-DEAR = Price("EUR", *map(Decimal, ("10", "10", "20", "20")))
 NONSENSE = (200, {"choices": "x" * 400})
 PATIENCE_S = 30
-
-
-class Bills(OpenBooks):
-    """Refuses to hold more where it is told to."""
-
-    def __init__(self, no: Exception | None = None) -> None:
-        super().__init__()
-        self.no = no
-
-    async def follow(self, slug, attempt) -> None:
-        await super().follow(slug, attempt)
-        if self.no:
-            raise self.no
 
 
 def two_models(first, second, stream: bool, **fields) -> Call:

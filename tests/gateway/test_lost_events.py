@@ -16,9 +16,9 @@ from gateway.answers.loss import MOST_LOST_EVENTS
 from gateway.calls import Call
 from gateway.deltas import Finish, ToolCall
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
+from tests.gateway.hearing import ROLE, hear
+from tests.gateway.streaming import DONE, END, event, server, usage_event
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, END, event, server, usage_event
-from tests.gateway.test_what_servers_send import ROLE, hear
 
 BROKEN = b'data: {"choices": [{"index": 0, "delta": {"cont\n\n'
 KINDS = {

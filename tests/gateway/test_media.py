@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from foundation.errors import InvalidInput
+from tests.gateway.parsing import parse
 from tests.gateway.speaking import parse as parse_messages
-from tests.gateway.test_parse import parse
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
 PLACE = "messages[0].content[0]"

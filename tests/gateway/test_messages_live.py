@@ -15,8 +15,8 @@ from tenants.context import tenant
 from tests.doubles.anthropic import ROUTES, TEXT, THINKING
 from tests.doubles.vendor import running_vendor
 from tests.gateway.connecting import connected
-from tests.gateway.test_v1 import ONE, events_of
-from tests.gateway.test_v1_limits import RPM, bound, eventually
+from tests.gateway.limiting import RPM, bound, eventually
+from tests.gateway.living import ONE, events_of
 from usage.services import set_budget
 
 pytestmark = pytest.mark.scope(None)

@@ -28,8 +28,8 @@ from tests.gateway.speaking import (
     text,
     turn,
 )
+from tests.gateway.streaming import DONE, END, event, usage_event
 from tests.gateway.telling import whole as openais_whole
-from tests.gateway.test_estimates import DONE, END, event, usage_event
 
 # -- to all others -------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from models_registry.providers.table import PROVIDERS
 from tenants.sealing import Secret
 from tests.doubles.vendor import Vendor, running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_what_servers_send import hear
+from tests.gateway.hearing import hear
 
 KNOWN = {
     "/v1/chat/completions": {

@@ -18,8 +18,8 @@ from models_registry.providers.table import PROVIDERS
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.connecting import connected
+from tests.gateway.living import HELLO
 from tests.gateway.telling import whole
-from tests.gateway.test_v1 import HELLO
 from tests.live import TENANTS
 
 KNOWING = {"openai", "mistral"}

@@ -26,7 +26,7 @@ from gateway.steps.dispatch import upstream_body
 from models_registry.providers import table
 from models_registry.routes import Candidate
 from tests.gateway.calling import make_endpoint, make_route
-from tests.gateway.test_parse import PRINCIPAL
+from tests.gateway.parsing import PRINCIPAL
 
 PNG = "iVBORw0KGgo="
 MARK = {"type": "ephemeral", "ttl": "1h"}

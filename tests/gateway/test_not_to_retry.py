@@ -11,9 +11,9 @@ from foundation.errors import AtriumError
 from gateway import pipeline
 from gateway.request import retry_header
 from tests.gateway.asking import BUSY, DEAD, ILL, serving
+from tests.gateway.bills import Bills
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
 from tests.gateway.test_doors import BODY, ask
-from tests.gateway.test_lost_attempts import Bills
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.usefixtures("short_pauses")]
 NO = [(b"x-should-retry", b"false")]

@@ -12,8 +12,8 @@ from gateway.answers import stream
 from gateway.answers.billed import billed_usage
 from gateway.deltas import Finish
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_estimates import DONE, END, event, server, usage_event
-from tests.gateway.test_what_servers_send import PING, ROLE, choice, hear
+from tests.gateway.hearing import PING, ROLE, choice, hear
+from tests.gateway.streaming import DONE, END, event, server, usage_event
 
 HELLO = event({"content": "Hello"})
 LIMITS = {"then_wait": True, "idle_timeout_s": 5, "total_timeout_s": 10}

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from foundation.egress import PRIVATE
+from foundation.egress.data_plane import open_session
 from foundation.errors import UpstreamError
 from gateway import pipeline
 from gateway.answers.billed import billed_usage
@@ -15,7 +17,7 @@ from models_registry.providers.openai_compatible import OpenAICompatible
 from models_registry.providers.table import PROVIDERS
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_what_servers_send import PRIVATE, hear, open_session
+from tests.gateway.hearing import hear
 
 
 class Loud(OpenAICompatible):

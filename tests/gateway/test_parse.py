@@ -1,26 +1,18 @@
 """Step 2: what a request must look like, and which parameter an error names."""
 
 import sys
-from uuid import uuid4
 
 import orjson
 import pytest
 
 from foundation.errors import InvalidInput
 from foundation.ids import uuid7
-from gateway.calls import Call, Principal
+from gateway.calls import Call
 from gateway.operations.body import OTHER_MODELS
 from gateway.operations.chat_completions import OPERATION
 from gateway.operations.chat_completions.request import MAX_MESSAGES, OTHER_LENGTHS
 from gateway.operations.embeddings import OPERATION as EMBEDDINGS
-
-PRINCIPAL = Principal("acme", uuid4(), uuid4())
-GOOD = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-
-
-def parse(**changes):
-    body = {name: value for name, value in (GOOD | changes).items() if value != "DROP"}
-    return OPERATION.parse(orjson.dumps(body), PRINCIPAL, uuid7())
+from tests.gateway.parsing import GOOD, PRINCIPAL, parse
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.doubles.cohere import answer_relevances
 from tests.doubles.vendor import running_vendor
 from tests.gateway.calling import make_endpoint, make_route
 from tests.gateway.connecting import connected
-from tests.gateway.test_v1 import ONE, events_of
+from tests.gateway.living import ONE, events_of
 from usage.pricing import Usage
 
 pytestmark = pytest.mark.scope(None)

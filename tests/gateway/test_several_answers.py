@@ -13,9 +13,9 @@ from gateway.steps.capable import keep_capable
 from gateway.steps.reserve import highest_price
 from tests.gateway.asking import ask, serving
 from tests.gateway.calling import call_of, make_endpoint, make_route
+from tests.gateway.living import HELLO, ONE, events_of
+from tests.gateway.parsing import parse
 from tests.gateway.telling import data, tell, whole
-from tests.gateway.test_parse import parse
-from tests.gateway.test_v1 import HELLO, ONE, events_of
 from usage.pricing import Price, Usage
 
 pytestmark = pytest.mark.scope(None)

@@ -14,7 +14,7 @@ from gateway.steps import attempts
 from gateway.steps.reserve import highest_cost_of, highest_price
 from tests.gateway.asking import BUSY, DEAD, FINE, ILL, WHOLE, ask, serving
 from tests.gateway.calling import OpenBooks, call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_estimates import event
+from tests.gateway.streaming import event
 from usage.ledger.bookings import NextAttempt
 from usage.pricing import Price
 

@@ -8,8 +8,8 @@ import pytest
 from foundation.errors import UpstreamError
 from gateway.operations.chat_completions.assembly import MAX_EVENTS
 from tests.gateway.calling import make_call
+from tests.gateway.streaming import DONE, END, event, usage_event
 from tests.gateway.telling import data, tell
-from tests.gateway.test_estimates import DONE, END, event, usage_event
 
 ROLE = event({"role": "assistant", "content": ""}, id="c1", created=7, system_fingerprint="fp")
 HELLO = [ROLE, event({"content": "Hel"}), event({"content": "lo"}), END, usage_event(2), DONE]

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.answers import stream
 from gateway.deltas import Finish, Text, ToolCall
+from tests.gateway.hearing import ROLE, Heard, choice, hear
+from tests.gateway.streaming import DONE, event, server, whole
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, event, server, whole
 from tests.gateway.test_tool_calls import END, A, B, as_client, piece, pieces_of, said
-from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
 
 # -- functions that take nothing -----------------------------------------------------------------------------
 

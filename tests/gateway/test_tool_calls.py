@@ -11,9 +11,9 @@ import pytest
 from gateway.deltas import Finish, ToolCall
 from gateway.operations.chat_completions.chunks import ChatChunkReader
 from tests.gateway import calling
+from tests.gateway.hearing import ROLE, Heard, choice, hear
+from tests.gateway.streaming import DONE, event, server
 from tests.gateway.telling import tell
-from tests.gateway.test_estimates import DONE, event, server
-from tests.gateway.test_what_servers_send import ROLE, Heard, choice, hear
 
 END = choice(delta={}, finish_reason="tool_calls")
 A, B = '{"city": "Paris"}', '{"city": "Rome"}'

@@ -5,9 +5,9 @@ import socket
 import httpx
 import pytest
 
+from tests.gateway.limiting import AT_ONCE, RPM, ask, bound, eventually
+from tests.gateway.living import HELLO
 from tests.gateway.test_json_answers import of
-from tests.gateway.test_v1 import HELLO
-from tests.gateway.test_v1_limits import AT_ONCE, RPM, ask, bound, eventually
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 LIMIT, LEFT = "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"

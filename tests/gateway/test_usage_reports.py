@@ -5,8 +5,8 @@ import json
 import pytest
 
 from gateway.answers.usage import usage_body
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import Told, data, tell, whole
-from tests.gateway.test_estimates import DONE, END, event
 from usage.pricing import Usage
 
 

@@ -10,20 +10,9 @@ import pytest
 from django.conf import settings
 
 from gateway.state.snapshot import PROVEN_TIME_TO_LIVE_S
-from tests.live import TENANTS
+from tests.gateway.living import HELLO, ONE, TWO, events_of
 
 pytestmark = pytest.mark.scope(None)
-HELLO = [{"role": "user", "content": "hello there"}]
-ONE, TWO = TENANTS
-
-
-def events_of(slug: str, count: int = 1) -> list:
-    """The latest usage events of a tenant, newest first."""
-    from tenants.context import tenant
-    from usage.models import UsageEvent
-
-    with tenant(slug):
-        return list(UsageEvent.objects.order_by("-created_at", "-pk")[:count])
 
 
 def test_a_chat_completion_is_answered_and_billed(house):

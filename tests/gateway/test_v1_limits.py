@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from uuid import uuid4
 
 import httpx
@@ -14,30 +13,19 @@ from accounts.services import (
     remove_project_member,
     revoke_grant,
     set_data_policy,
-    set_limit,
     set_project_member,
     set_roles,
     update_api_key,
 )
 from models_registry.services import add_connection, add_model
 from tenants.context import tenant
-from tenants.provisioning.plans import set_plan
+from tests.gateway.limiting import AT_ONCE, RPM, TPD, TPM, ask, bound, eventually
 from tests.prompts.visitor import Visitor
 from usage.models import UsageEvent
 from usage.services import remove_budget, set_budget
 
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(180)]
 SLOW = "mock-tokens-60-50"
-HEARD_S = 20.0  # patience with the notification; within one second is shown by test_snapshot_listener
-RPM, TPM, TPD, AT_ONCE = "requests_per_minute", "tokens_per_minute", "tokens_per_day", "calls_at_once"
-
-
-def ask(place, model: str = "mock", **body) -> httpx.Response:
-    return place.house.post(
-        {"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100, **body},
-        headers={"Authorization": f"Bearer {place.text}"},
-        slug="live-one",
-    )
 
 
 def names(place) -> set[str]:
@@ -45,35 +33,6 @@ def names(place) -> set[str]:
         f"{place.house.base_url}/models", headers={"Authorization": f"Bearer {place.text}"}, timeout=60
     )
     return {model["id"] for model in answer.json()["data"]}
-
-
-def eventually(condition) -> None:
-    """Within the time that hearing a notification may take."""
-    end = time.monotonic() + HEARD_S
-    while not condition():
-        assert time.monotonic() < end, "the change was never heard"
-        time.sleep(0.02)
-
-
-def model_id(place, name: str = "mock"):
-    from accounts.objects import get_object
-
-    return get_object("model", name).id
-
-
-def bound(place, level: str, measure: str, amount: int) -> None:
-    if level == "plan":
-        set_plan(name=place.slug, **{measure: amount})
-        return
-    with tenant(place.slug):
-        subject = {
-            "tenant": None,
-            "project": place.project.pk,
-            "user": place.person.pk,
-            "key": place.key.pk,
-            "model": model_id(place) if level == "model" else None,
-        }[level]
-        set_limit(actor=None, level=level, subject_id=subject, measure=measure, amount=amount)
 
 
 OF = {

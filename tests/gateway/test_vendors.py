@@ -34,7 +34,7 @@ from tests.doubles.vendors import (
     Vendor,
 )
 from tests.gateway.calling import call_of, collaborators, make_endpoint, make_route
-from tests.gateway.test_what_servers_send import hear
+from tests.gateway.hearing import hear
 
 ALL = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.kind)
 HELLO = {"role": "user", "content": "hi"}

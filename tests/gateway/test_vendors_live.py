@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from tests.doubles.vendor import running_vendor
 from tests.doubles.vendors import DEEPSEEK, TEXT, THOUGHT, VENDORS
 from tests.gateway.connecting import connected
-from tests.gateway.test_v1 import HELLO, ONE, events_of
+from tests.gateway.living import HELLO, ONE, events_of
 
 pytestmark = pytest.mark.scope(None)
 PRICES = {"input": Decimal(1), "cached": Decimal("0.1"), "output": Decimal(2), "reasoning": Decimal(3)}

@@ -9,11 +9,11 @@ import pytest
 from gateway.answers.sse import EventReader
 from gateway.answers.usage import usage_body
 from tests.gateway.asking import ask
+from tests.gateway.bills import Bills
 from tests.gateway.calling import make_call
+from tests.gateway.hearing import choice, hear
+from tests.gateway.streaming import DONE, END, event
 from tests.gateway.telling import data, tell, telling, whole
-from tests.gateway.test_estimates import DONE, END, event
-from tests.gateway.test_lost_attempts import Bills
-from tests.gateway.test_what_servers_send import choice, hear
 
 HELLO = event({"content": "Hello"})
 ROLE = event({"role": "assistant"})

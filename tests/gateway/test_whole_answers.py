@@ -15,17 +15,8 @@ from gateway.answers import estimate
 from gateway.answers.billed import billed_usage
 from gateway.calls import Call
 from gateway.steps.relay import read_answer
-from tests.gateway.test_estimates import (
-    DONE,
-    TEXT,
-    WORDS,
-    answer_whole,
-    bill,
-    collaborators,
-    make_call,
-    server,
-    whole,
-)
+from tests.gateway.calling import collaborators
+from tests.gateway.streaming import DONE, TEXT, WORDS, answer_whole, bill, make_call, server, whole
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ class Stage:
 
     def doors(self, who: str = "") -> list[Door]:
         """Those that take keys, at the platform's host, where the key says whose it is."""
-        who, home, json = who or self.one, ("Host", "localhost"), ("Content-Type", "application/json")
+        who = who or self.one
+        home = ("Host", "localhost")
+        json = ("Content-Type", "application/json")
         say = b'{"model": "s12-%s", "max_tokens": 3, "messages": [{"role": "user", "content": "x"}]}'
         return [
             Door("models", Req("GET", "/v1/models", (home,))),

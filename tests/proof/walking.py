@@ -55,12 +55,18 @@ class World:
 
     def __init__(self) -> None:
         mark = uuid4().hex[:6]
-        self.a, self.b = f"walk-a-{mark}", f"walk-b-{mark}"
-        self.shared, self.foreign_word = f"zqa{mark}shared", f"zqb{mark}foreign"
-        self.private, self.key_name, self.platform_word = f"zqp{mark}", f"zqk{mark}", f"zqo{mark}"
+        self.a = f"walk-a-{mark}"
+        self.b = f"walk-b-{mark}"
+        self.shared = f"zqa{mark}shared"
+        self.foreign_word = f"zqb{mark}foreign"
+        self.private = f"zqp{mark}"
+        self.key_name = f"zqk{mark}"
+        self.platform_word = f"zqo{mark}"
         self.people: dict[str, dict] = {}
-        self.estates = {slug: self._furnish(slug, word) for slug, word in (
-            (self.a, self.shared), (self.b, self.foreign_word))}  # fmt: skip
+        self.estates = {
+            self.a: self._furnish(self.a, self.shared),
+            self.b: self._furnish(self.b, self.foreign_word),
+        }
         self._name_what_is_one_persons()
         with platform():
             self.operator = create_user(

@@ -21,7 +21,9 @@ Line = tuple[float, float, float, str]  # left, bottom, size in points; its text
 
 class Picture:
     def __init__(self, content: bytes, width: int, height: int) -> None:
-        self.content, self.width, self.height = content, width, height
+        self.content = content
+        self.width = width
+        self.height = height
 
 
 def make_pdf(*pages: list[Line] | Picture, bold: str = "", encrypted: bool = False) -> bytes:

@@ -20,7 +20,8 @@ class Program:
     def __init__(self, client, person, **options) -> None:
         scopes = {"scopes": ["read", "manage"]} | options
         text = create_api_key(actor=None, user=person, name="program", **scopes)[1]
-        self._client, self._headers = client, {"Authorization": f"Bearer {text}"}
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {text}"}
 
     def ask(self, method: str, path: str, body: object = None, **headers: str):
         return self._client.generic(

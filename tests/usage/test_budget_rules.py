@@ -85,7 +85,7 @@ def test_a_bill_above_the_limit_is_booked_in_full():
     assert (balance.spent, balance.allowance, balance.limit) == (12, 12, 10)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(amounts, st.lists(st.tuples(amounts, amounts), max_size=20), amounts)
 def test_whatever_happens_what_is_used_stays_within_the_allowance(limit, calls, new_limit):
     balance = a_balance(limit)
