@@ -18,8 +18,10 @@ from foundation.language.detection import UNSPACED, detect_language
 from foundation.language.stop_words import STOP_WORDS
 from rag.analysis.compounds import Lexicon, split_compound
 from rag.analysis.questions import without_question_words
+from rag.analysis.verb_forms import join_forms
 
-VERSION = 1
+VERSION = 2
+VERB_FORMS = 2  # from this version on, German verbs are found in all their forms
 MAX_TERM = 64  # characters: what is longer is no word
 KEPT_WORDS = 200_000  # whose terms an analyzer remembers
 
@@ -49,10 +51,13 @@ def _without_marks(text: str) -> str:
 
 
 class Analyzer:
-    """Reads texts for one index. Not for several threads at once: Snowball's stemmers are not."""
+    """Reads texts for one index, as the version that made it. Not for several threads at once: Snowball's
+    stemmers are not.
+    """
 
-    def __init__(self, lexicon: Lexicon | None = None) -> None:
+    def __init__(self, lexicon: Lexicon | None = None, version: int = VERSION) -> None:
         self._lexicon = lexicon or Lexicon()
+        self._version = version
         self._stemmers = {
             language: Stemmer.Stemmer(name, 0).stemWord for language, name in _ALGORITHMS.items()
         }
@@ -125,7 +130,10 @@ class Analyzer:
             return ()
         if language != "de":
             return (stem(word),)
-        return (stem(word), *split_compound(word, self._lexicon, self._stem_part))
+        terms = (stem(word), *split_compound(word, self._lexicon, self._stem_part))
+        if self._version < VERB_FORMS:
+            return terms
+        return [join_forms(_without_marks(term), self._stem_part) for term in terms]
 
     def _read_part(self, part: str) -> str:
         return _without_marks(self._stemmers["de"](part))

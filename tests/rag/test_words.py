@@ -12,7 +12,7 @@ from accounts.services.grants import grant
 from foundation.errors import InvalidInput, NotFound
 from rag.analysis import Analyzer
 from rag.engines import Question
-from rag.engines.pgvector import statements, words
+from rag.engines.pgvector import generations, statements, words
 from rag.engines.table import engine_of
 from rag.models import Chunk, Collection, Document, Generation, Posting, TermCount
 from rag.parsed import ParsedBlock
@@ -119,6 +119,22 @@ def test_compounds_are_found_by_their_parts_once_the_collection_knows_these(make
     assert set(find("Bereitschaft")) == {"Anzeige", "Pflicht", "Zeit"}, "what stood there was read again"
     assert Generation.objects.get().lexicon["bereitschaft"] == 2
     check_statistics()
+
+
+def test_an_index_is_read_as_the_version_that_made_it(make_collection, add, monkeypatch):
+    """Also what comes to it later, and after its words were learnt anew; one made anew knows more."""
+    collection = make_collection("Gesetze", languages=["de"])
+    Generation.objects.update(analyzer_version=1)
+    collection.refresh_from_db()
+    add(collection, "Eins", "Die Ladung wird angezeigt.")
+    add(collection, "Zwei", "Die Kosten wurden angezeigt.")
+    assert find("Anzeige") == [] and find("angezeigt") == ["Eins", "Zwei"]
+    new = generations.make(collection)
+    assert not generations.is_made_as(Generation.objects.exclude(pk=new.pk).get(), collection)
+    while generations.fill(new.pk):
+        pass
+    generations.switch(new.pk)
+    assert find("Anzeige") == find("anzuzeigen") == ["Eins", "Zwei"]
 
 
 def test_only_german_passages_know_the_lexicon(make_collection, add):

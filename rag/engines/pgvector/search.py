@@ -99,7 +99,8 @@ def _read(text: str, generation: Generation, languages: Sequence[str]) -> list[s
     with _reading:
         analyzer = _analyzers.get(key)
         if analyzer is None:
-            analyzer = _analyzers[key] = Analyzer(Lexicon(generation.lexicon))
+            analyzer = Analyzer(Lexicon(generation.lexicon), generation.analyzer_version)
+            _analyzers[key] = analyzer
             if len(_analyzers) > KEPT_ANALYZERS:
                 _analyzers.popitem(last=False)
         _analyzers.move_to_end(key)

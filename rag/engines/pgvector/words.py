@@ -72,11 +72,11 @@ class Writer:
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
         self.has_learnt = False  # the lexicon is another
-        self._others = Analyzer()
+        self._others = Analyzer(version=generation.analyzer_version)
 
     @cached_property
     def _german(self) -> Analyzer:
-        return Analyzer(Lexicon(self.generation.lexicon))
+        return Analyzer(Lexicon(self.generation.lexicon), self.generation.analyzer_version)
 
     def add(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
         """The terms of chunks that stand in the database; `titles` by document."""
@@ -109,7 +109,7 @@ class Writer:
             return
         generation.lexicon = dict(lexicon.counts)
         self.has_learnt = True
-        self._german = Analyzer(lexicon)
+        self._german = Analyzer(lexicon, generation.analyzer_version)
         rows = earlier.select_related("document").iterator(BATCH)
         while batch := list(islice(rows, BATCH)):
             generation.term_count -= remove([chunk.pk for chunk in batch]).get(generation.pk, 0)
