@@ -138,7 +138,6 @@ work_kind(
     queue=QUEUE,
     run=note,
     label=LABEL,
-    lease_s=LEASE_S,
     together=Together(most=4, choose=choose, run=hang_together),
 )
 work_kind(DIE, queue=QUEUE, run=die, label=LABEL, lease_s=LEASE_S, most_attempts=2, backoff_s=0.1)

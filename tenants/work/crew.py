@@ -2,8 +2,8 @@
 
 Guards against: one tenant's long line (turns go round; while others may come, one tenant never has a worker's
 last place), a queue's messages lost (it looks every two seconds anyway), work that hangs, a worker that is
-told to end (what it has is given back). What a tenant orders piece by piece and is done together gathers while
-the first of it is done: a process costs more than a small piece.
+told to end (what it has is given back). What a tenant orders piece by piece and is done together gathers
+while the first of it is done: a process costs more than a small piece.
 """
 
 import logging
