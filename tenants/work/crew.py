@@ -2,8 +2,7 @@
 
 Guards against: one tenant's long line (turns go round; while others may come, one tenant never has a worker's
 last place), a queue's messages lost (it looks every two seconds anyway), work that hangs, a worker that is
-told to end (what it has is given back). What a tenant orders piece by piece and is done together gathers
-while the first of it is done: a process costs more than a small piece.
+told to end (what it has is given back).
 """
 
 import logging
@@ -26,7 +25,6 @@ LOOK_EVERY_S = 2.0
 BEAT_S = 1.0  # at most; a short lease is renewed four times
 CANCEL_GRACE_S = 2.0  # in which a cancelled process may end by itself
 STOP_S = 5.0
-GATHER_S = 1.0  # at most: then another process begins beside the one that is at it
 
 
 class Crew:
@@ -36,7 +34,7 @@ class Crew:
         self.queue = queue
         self._places = places
         self._share = max(places - 1, 1)  # that one tenant may have
-        self._busy: dict[threading.Thread, float] = {}  # the moment up to which its tenant's orders gather
+        self._busy: dict[threading.Thread, Held] = {}
         self._news = threading.Event()
         self._stopping = threading.Event()
 
@@ -56,7 +54,7 @@ class Crew:
             except Exception:
                 logger.exception("the queue %s could not be looked at", self.queue)
             connections.close_all()  # back to the pool
-            self._news.wait(self._pause_s())
+            self._news.wait(LOOK_EVERY_S)
             self._news.clear()
         for thread in list(self._busy):
             thread.join(STOP_S)
@@ -69,7 +67,7 @@ class Crew:
             for turn in list_turns(self.queue):
                 if len(self._busy) >= self._places:
                     return
-                if self._count(turn.role) >= self._share or self._gathers(turn.role):
+                if self._count(turn.role) >= self._share:
                     continue
                 if (held := take_turn(turn)) is not None:
                     self._give(held, turn.role)
@@ -78,18 +76,9 @@ class Crew:
     def _count(self, role: str) -> int:
         return sum(thread.name == role for thread in list(self._busy))
 
-    def _gathers(self, role: str) -> bool:
-        now = time.monotonic()
-        return any(until > now for thread, until in list(self._busy.items()) if thread.name == role)
-
-    def _pause_s(self) -> float:
-        """Until it looks again without being told to."""
-        left = [until - time.monotonic() for until in list(self._busy.values())]
-        return min([LOOK_EVERY_S, *(pause_s for pause_s in left if pause_s > 0)])
-
     def _give(self, held: Held, role: str) -> None:
         thread = threading.Thread(target=self._attend, args=(held,), daemon=True, name=role)
-        self._busy[thread] = time.monotonic() + (GATHER_S if held.kind.together is not None else 0)
+        self._busy[thread] = held
         thread.start()
 
     def _attend(self, held: Held) -> None:

@@ -1,7 +1,5 @@
 """Work is ordered in a transaction, claimed once, tried again, cancelled, and fair between tenants."""
 
-import threading
-import time
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +18,6 @@ from tenants.local.models import Work
 from tenants.models import Duty
 from tenants.work import claims, crew, kinds, tasks
 from tenants.work.claims import ClaimLost, Wish, claim_next
-from tenants.work.duties import note_duty
 from tenants.work.runs import Cancelled, Run, Several, carry_out
 from tenants.work.selectors import find_newest_work, label_stages, list_work
 from tenants.work.services import cancel, order, retry
@@ -139,28 +136,6 @@ def test_what_fits_is_done_together_and_what_is_odd_alone():
     together = {str(row.pk) for row in (rows[0], rows[3])}
     assert {work for work, step in count_effects() if step == "together"} == together
     assert fresh(another).attempts == 1 and fresh(rows[1]).attempts == fresh(tried).attempts == 2
-
-
-def test_what_goes_together_gathers_while_the_first_is_done(monkeypatch):
-    """Brought one after the other, they cost two processes, not as many as there are places."""
-    taken, is_over = [], threading.Event()
-    monkeypatch.setattr(crew.Crew, "_attend", lambda self, held: taken.append(held) or is_over.wait(10))
-    one = crew.Crew(QUEUE, 4)
-    try:
-        for place in range(4):
-            order(NOTE_TOGETHER, str(place), arguments={"of": "a"})
-            note_duty(claims.duty_of(QUEUE))  # as an order in a transaction of its own
-            one._fill()
-        assert len(taken) == 1 and 0 < one._pause_s() <= crew.GATHER_S
-        one._busy = dict.fromkeys(one._busy, time.monotonic())
-        one._fill()
-        assert [len(held.others) for held in taken] == [0, 2]
-        with tenant("globex"):
-            order(NOTE)
-        one._fill()
-        assert [held.scope.slug for held in taken] == ["acme", "acme", "globex"], "others do not wait"
-    finally:
-        is_over.set()
 
 
 def test_several_end_together_or_not_at_all():
