@@ -7,7 +7,7 @@ from django.db.models import Model
 from psycopg import sql
 
 
-def write_array(numbers: Iterable[int]) -> str:
+def write_array(numbers: Iterable[int | str]) -> str:
     """As PostgreSQL reads it; of many, in a tenth of the time that its driver takes."""
     return "{" + ",".join(map(str, numbers)) + "}"
 

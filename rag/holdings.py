@@ -3,7 +3,7 @@ the archive that it came in. Estimated before it is written, and counted towards
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
@@ -85,6 +85,16 @@ def make_room(document: Document, blocks: Sequence[ParsedBlock]) -> None:
         }
         raise InvalidInput(said + " " + str(exc.message), code="storage_full") from exc
     Document.objects.filter(pk=document.pk).update(held_bytes=size_bytes)
+
+
+def make_room_for(parsed: Mapping[Document, Sequence[ParsedBlock]]) -> None:
+    """The same for several documents of one person (`created_by`), all or none. Raises QuotaExceeded."""
+    (owner_id,) = {document.created_by for document in parsed}
+    sizes = {document: estimate_bytes(document.collection, blocks) for document, blocks in parsed.items()}
+    reserve(sum(max(0, size - document.held_bytes) for document, size in sizes.items()), owner_id)
+    for document, size in sizes.items():
+        document.held_bytes = size
+    Document.objects.bulk_update(sizes, ["held_bytes"])
 
 
 def check_chat_count(owner_id: UUID) -> None:

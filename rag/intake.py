@@ -89,17 +89,23 @@ def _add(actor: User | None, collection: Collection, file: File, **columns: obje
     )
     if not is_new and document.file_id != file.pk:
         forget_files([file])
-    if is_new or document.state in UNREAD:
-        _order_reading(actor, document)
+    if is_new:
+        _order(actor, document)
+    elif document.state in UNREAD:
+        _order_again(actor, document)
     return document, is_new
 
 
-def _order_reading(actor: User | None, document: Document, **arguments: object) -> Work:
+def _order_again(actor: User | None, document: Document, **arguments: object) -> Work:
     Document.objects.filter(pk=document.pk, state__in=UNREAD).update(
         state=Document.State.WAITING, reason="", reason_words=None
     )
     document.refresh_from_db(fields=["state", "reason", "reason_words"])
     document.page_readings.filter(outcome__in=PageReading.UNREAD).delete()  # the model is asked again
+    return _order(actor, document, **arguments)
+
+
+def _order(actor: User | None, document: Document, **arguments: object) -> Work:
     return order(READ, document.pk, arguments=arguments, ordered_by=actor.pk if actor else None)
 
 
@@ -191,7 +197,7 @@ def add_url(
             known.recrawl_days = recrawl_days
             known.clean_fields(exclude={"content_hash"})
             known.save(update_fields=["recrawl_days", "updated_at"])
-        _order_reading(actor, known, again=True)
+        _order_again(actor, known, again=True)
         return known, False
     document, is_new = add_document(
         actor=actor,
@@ -206,7 +212,7 @@ def add_url(
         key_id=get_booking().key_id,
         project_id=get_booking().project_id,
     )
-    _order_reading(actor, document)
+    _order_again(actor, document)
     return document, is_new
 
 
@@ -223,7 +229,7 @@ def retry_document(*, actor: User | None, document: Document) -> Document:
     require_edit(actor, document.collection, "rag.change_document")
     if find_reading(document) is not None:
         raise Conflict(_("This document waits already, or is being read."), code="document_active")
-    _order_reading(actor, document, again=True)
+    _order_again(actor, document, again=True)
     return document
 
 

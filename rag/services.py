@@ -84,7 +84,8 @@ def add_document(
     """
     require_edit(actor, collection, "rag.add_document")
     document = Document(collection=collection, title=title.strip(), content_hash=content_hash, **columns)
-    document.full_clean(validate_unique=False, validate_constraints=False)
+    looked_at = {"file", "parent"}  # by the caller, and by the database again
+    document.full_clean(exclude=looked_at, validate_unique=False, validate_constraints=False)
     if document.address:
         same = collection.documents.filter(address=document.address, parent=document.parent_id)
         document.version = 1 + (same.aggregate(newest=Max("version"))["newest"] or 0)

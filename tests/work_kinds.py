@@ -20,8 +20,9 @@ from tenants.work.kinds import Together, work_kind
 from tenants.work.runs import Run, Several
 
 QUEUE, OTHER_QUEUE = "proof", "proof-other"
-NOTE, NOTE_BESIDE, NOTE_TOGETHER, HOLD, FAIL, HANG, DIE = (
-    f"tests.{name}" for name in ("note", "note_beside", "note_together", "hold", "fail", "hang", "die")
+NOTE, NOTE_BESIDE, NOTE_TOGETHER, HOLD, FAIL, HANG, HANG_TOGETHER, DIE = (
+    f"tests.{name}"
+    for name in ("note", "note_beside", "note_together", "hold", "fail", "hang", "hang_together", "die")
 )
 EFFECT = "tests.effect"
 STEPS = 3
@@ -88,6 +89,13 @@ def note_together(several: Several) -> None:
             leave_effect(run, "together")
 
 
+def hang_together(several: Several) -> None:
+    """Where one of them makes it hang; the others would end."""
+    if hanging := [run for run in several.runs if run.arguments.get("hangs")]:
+        return hang(hanging[0])
+    note_together(several)
+
+
 def choose(first: Work, waiting: Sequence[Work]) -> list[Work]:
     return [row for row in waiting if row.arguments["of"] == first.arguments["of"]]
 
@@ -125,5 +133,12 @@ work_kind(
 work_kind(HOLD, queue=OTHER_QUEUE, run=hold, label=LABEL, is_killable=False, lease_s=LEASE_S)
 work_kind(FAIL, queue=QUEUE, run=fail, label=LABEL, is_killable=False, on_failure=told.append)
 work_kind(HANG, queue=QUEUE, run=hang, label=LABEL, lease_s=LEASE_S, longest_s=2)
+work_kind(
+    HANG_TOGETHER,
+    queue=QUEUE,
+    run=note,
+    label=LABEL,
+    together=Together(most=4, choose=choose, run=hang_together),
+)
 work_kind(DIE, queue=QUEUE, run=die, label=LABEL, lease_s=LEASE_S, most_attempts=2, backoff_s=0.1)
 exec(os.environ.get("ATRIUM_TEST_WORK_BUG", ""), {})

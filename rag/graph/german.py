@@ -54,6 +54,7 @@ class Form:
     is_capital: bool
     is_determiner: bool
     is_adjective: bool  # in lower case, by its ending
+    is_odd: bool  # capitals inside, or nothing but capitals
 
 
 @lru_cache(maxsize=100_000)
@@ -69,6 +70,7 @@ def _form(text: str) -> Form:
         is_capital=is_name and not _small_behind_hyphen.search(text),
         is_determiner=folded in DETERMINERS or text[0].isdigit(),
         is_adjective=is_small and folded not in _stops and bool(_ends_as_adjective.search(folded)),
+        is_odd=bool(_odd.search(text)),
     )
 
 
@@ -121,6 +123,7 @@ class Nouns:
     adjectives: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)  # with a capital
     named: set[str] = field(default_factory=set)  # by a genitive in front of its noun
+    _known: dict[str, bool] = field(default_factory=dict)  # whether a folded word is common
 
     @classmethod
     def learn(cls, texts: Iterable[Sequence[Word]]) -> "Nouns":
@@ -139,6 +142,7 @@ class Nouns:
                         genitives.add(word.folded.removesuffix("s"))
                 leads = form.is_capital and not word.has_gap
         nouns.named = {one for one in genitives if one in nouns.seen and not nouns.is_common(one)}
+        nouns._known.clear()
         return nouns
 
     def _look_at(self, word: Word, *, leads: bool) -> None:
@@ -151,7 +155,13 @@ class Nouns:
             self.bare[form.folded] += 1
 
     def is_common(self, word: str) -> bool:
+        """Of all that was learnt."""
         folded = word.casefold()
+        if (known := self._known.get(folded)) is None:
+            known = self._known[folded] = self._is_common(folded)
+        return known
+
+    def _is_common(self, folded: str) -> bool:
         if folded in PLACES or folded in self.named:
             return False
         if folded in MEASURES or COMMON_END.search(folded):
@@ -163,7 +173,8 @@ class Nouns:
             return True
         if self.described[root] * BARE_SHARE > self.bare[folded] and self.described[root] > 0:
             return True
-        return any(self.described[root[at:]] for at in range(3, len(root) - SHORTEST_TAIL + 1))
+        described = self.described.get
+        return any(described(root[at:]) for at in range(3, len(root) - SHORTEST_TAIL + 1))
 
     def is_adjective(self, word: str) -> bool:
         folded = word.casefold()
@@ -184,7 +195,7 @@ class Nouns:
         folded = word.folded
         if folded in MEASURES or word.text.isdigit():
             return False
-        return bool(_odd.search(word.text)) or folded in PLACES or folded in self.named
+        return word.form.is_odd or folded in PLACES or folded in self.named
 
 
 def _is_genitive(word: Word) -> bool:
@@ -235,6 +246,8 @@ def _list_runs(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 
 def _names_of(run: list[Word], nouns: Nouns) -> Iterator[str]:
+    if len(run) == 1 and not nouns.is_single(run[0]):
+        return  # most: a noun by itself
     run = _without_rim(run, nouns)
     if len(run) == 1 and nouns.is_single(run[0]):
         yield run[0].text

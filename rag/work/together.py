@@ -7,14 +7,14 @@ large documents, which are worth a process of their own.
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from uuid import UUID
 
 from django.db import transaction
 
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, QuotaExceeded
 from rag.engines.table import hands_over
-from rag.holdings import make_room
+from rag.holdings import make_room, make_room_for
 from rag.models import Collection, Document
 from rag.parsing.result import Parsed
 from rag.parsing.run import Unread, parse_each
@@ -79,23 +79,42 @@ def _begin(several: Several) -> dict[str, Document]:
 def _parse(several: Several, documents: dict[str, Document]) -> dict[str, Brought]:
     """What stands in them. What has to be read alone is put back, what there was no time for is let go."""
     ends_at, runs = time.monotonic() + READING_S, list(several.runs)
-    brought: dict[str, Brought] = {}
+    found: dict[str, Parsed] = {}
     with closing(parse_each([_open(documents[run.object_id]) for run in runs])) as outcomes:
         for run, parsed in zip(runs, outcomes, strict=True):
             if run not in several.runs:
                 continue  # cancelled meanwhile
-            document = documents[run.object_id]
-            if parsed is None or document.file is None or not _has_room(run, document, parsed):
+            if parsed is None or documents[run.object_id].file is None:
                 several.put_back([run])
             else:
-                attachments = store_attachments(document, parsed)
-                brought[run.object_id] = Brought(document.file, parsed, attachments, None)
+                found[run.object_id] = parsed
             if time.monotonic() > ends_at:
                 break
             if several.runs:
                 several.progress("parse", 0, 1)
-    several.release([run for run in several.runs if run.object_id not in brought])
-    return brought
+    several.release([run for run in several.runs if run.object_id not in found])
+    several.put_back(_list_without_room(several, documents, found))
+    left = [run.object_id for run in several.runs]
+    return {key: _bring(documents[key], found[key]) for key in left}
+
+
+def _bring(document: Document, parsed: Parsed) -> Brought:
+    if document.file is None:
+        raise ValueError("A document without a file is read alone.")
+    return Brought(document.file, parsed, store_attachments(document, parsed), None)
+
+
+def _list_without_room(
+    several: Several, documents: dict[str, Document], found: dict[str, Parsed]
+) -> list[Run]:
+    """Those for which there is none; the others have theirs."""
+    held = {documents[run.object_id]: found[run.object_id].blocks for run in several.runs}
+    if len({document.created_by for document in held}) == 1:
+        with suppress(QuotaExceeded), transaction.atomic():
+            make_room_for(held)
+            several.check()
+            return []
+    return [run for run in several.runs if not _has_room(run, documents[run.object_id], found[run.object_id])]
 
 
 def _has_room(run: Run, document: Document, parsed: Parsed) -> bool:

@@ -32,7 +32,18 @@ from tenants.work.services import cancel, order
 from tenants.work.turns import list_turns, take_turn
 from tests import work_kinds
 from tests.live import PLANTED
-from tests.work_kinds import EFFECT, HANG, HOLD, NOTE, NOTE_BESIDE, OTHER_QUEUE, QUEUE, STEPS, count_effects
+from tests.work_kinds import (
+    EFFECT,
+    HANG,
+    HANG_TOGETHER,
+    HOLD,
+    NOTE,
+    NOTE_BESIDE,
+    OTHER_QUEUE,
+    QUEUE,
+    STEPS,
+    count_effects,
+)
 
 NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 PIECES, KILLS = (400, 100) if NIGHT else (30, 8)
@@ -203,6 +214,19 @@ def test_what_hangs_is_cancelled_or_ends_at_its_limit():
             assert wait_until(lambda: Work.objects.get(pk=endless.pk).error_code == "took_too_long")
         pids = [step for _work, step in count_effects()]
     assert wait_until(lambda: not any(map(is_alive, pids)))
+
+
+def test_one_that_is_cancelled_ends_a_group_that_hangs_and_the_others_are_done():
+    with tenant("acme"):
+        rows = [order(HANG_TOGETHER, arguments={"of": "a", "hangs": place == 1}) for place in range(3)]
+        with crews():
+            assert wait_until(lambda: len(count_effects()) == 1)
+            ((_work, pid),) = count_effects()
+            cancel(rows[1])
+            assert wait_until(lambda: not Work.objects.filter(state__in=Work.ACTIVE).exists())
+        found = Work.objects.order_by("pk").values_list("state", "attempts")
+        assert list(found) == [("done", 1), ("cancelled", 1), ("done", 1)], "they lost no attempt"
+    assert not is_alive(pid)
 
 
 def test_what_a_killed_worker_had_begun_ends_with_it():

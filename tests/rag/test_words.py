@@ -111,13 +111,18 @@ def test_three_languages_stand_in_one_collection(make_collection, add):
 
 def test_compounds_are_found_by_their_parts_once_the_collection_knows_these(make_collection, add):
     collection = make_collection(languages=["de"])
-    add(collection, "Anzeige", "Die Ladebereitschaft ist dem Befrachter anzuzeigen.")
+    first = add(collection, "Anzeige", "Die Ladebereitschaft ist dem Befrachter anzuzeigen.")
     assert find("Bereitschaft") == []
     add(collection, "Pflicht", "Die Bereitschaft zum Laden ist eine Pflicht.")
     add(collection, "Zeit", "Bereitschaft und Laden brauchen Zeit.")
     add(collection, "Anderes", "Sonst gilt nichts.")
     assert set(find("Bereitschaft")) == {"Anzeige", "Pflicht", "Zeit"}, "what stood there was read again"
     assert Generation.objects.get().lexicon["bereitschaft"] == 2
+    check_statistics()
+    delete_document(actor=None, document=first)
+    check_statistics()
+    Chunk.objects.update(terms=None)  # as the release before left them
+    delete_document(actor=None, document=Document.objects.get(title="Zeit"))
     check_statistics()
 
 

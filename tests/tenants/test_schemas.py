@@ -137,11 +137,10 @@ def test_a_current_tenant_is_left_alone(unblocked):
 
 
 # the last migration of rag: a later one takes its place here
-LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'rag' AND name = '0012_relations'"
+LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'rag' AND name = '0013_terms_of_passages'"
 # what that migration makes
-LAST_CHANGE = """ALTER TABLE {0}.rag_collection DROP COLUMN relations_model;
-ALTER TABLE {0}.rag_entity DROP COLUMN kind; ALTER TABLE {0}.rag_mention DROP COLUMN is_read;
-DROP TABLE {0}.rag_reading; DROP TABLE {0}.rag_relation"""
+LAST_CHANGE = """ALTER TABLE {0}.rag_chunk DROP COLUMN terms;
+CREATE INDEX rag_posting_chunk ON {0}.rag_posting (chunk_id)"""
 
 
 def test_only_a_tenant_that_is_behind_is_migrated_and_a_second_run_does_nothing(unblocked):

@@ -96,24 +96,23 @@ def add(
             chunking.cut(blocks, limit=generation.chunk_characters, languages=collection.languages)
         )
     ]
-    _write(chunks)
+    _give_keys(chunks)
     titles = {document.pk: document.title for document in parsed}
     writer = words.Writer(generation)
     writer.add(chunks, titles)
+    rows = ([*(getattr(chunk, name) for name in CHUNK_COLUMNS), writer.terms[chunk.pk]] for chunk in chunks)
+    copy_rows(Chunk, (*CHUNK_COLUMNS, "terms"), rows)
     graph.add(generation.pk, chunks, titles)
     generation.save(update_fields=[*COUNTS, *(["lexicon"] if writer.has_learnt else [])])
     return len(chunks)
 
 
-def _write(chunks: Sequence[Chunk]) -> None:
-    """Gives them their keys."""
+def _give_keys(chunks: Sequence[Chunk]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(NEXT_IDS, [len(chunks)])
         ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
     for chunk, chunk_id in zip(chunks, ids, strict=True):
         chunk.pk = chunk_id
-    rows = ([getattr(chunk, column) for column in CHUNK_COLUMNS] for chunk in chunks)
-    copy_rows(Chunk, CHUNK_COLUMNS, rows)
 
 
 def remove(generation: Generation, documents: Sequence[Document]) -> None:

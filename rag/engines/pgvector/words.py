@@ -12,7 +12,7 @@ search of new postings reads the table beside the index.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain, islice
 from uuid import UUID
@@ -28,6 +28,7 @@ BATCH = 2000  # chunks whose counts are held in memory
 PART = 500  # chunks that are written in the order of their terms
 FEW, GROWTH_OF_FEW, GROWTH = 500, 2, 4  # chunks, and how many times as many call for another lexicon
 LEXICON_IS_LEARNT = 20_000  # chunks: so many know the words of a collection
+KEPT_NUMBERS = 200_000
 LONGEST = 32_767  # of a smallint
 COPY_POSTINGS = "COPY rag_posting (term, chunk_id, generation_id, frequency, length) FROM STDIN"
 COUNT_UP = """
@@ -35,11 +36,26 @@ INSERT INTO rag_termcount (generation_id, term, chunk_count)
 SELECT %s, term, count FROM unnest(%s::bigint[], %s::int[]) AS new (term, count)
 ON CONFLICT (generation_id, term) DO UPDATE SET chunk_count = rag_termcount.chunk_count + excluded.chunk_count
 """
+KEEP_TERMS = """
+UPDATE rag_chunk c SET terms = new.terms::bigint[] FROM unnest(%s::bigint[], %s::text[]) AS new (id, terms)
+WHERE c.id = new.id
+"""
+# A worker of the release before wrote these postings while this one came: read from the whole table, once.
+FIND_TERMS = """
+UPDATE rag_chunk c SET terms = found.terms
+FROM (SELECT chunk_id, array_agg(term) AS terms FROM rag_posting WHERE chunk_id = ANY(%s) GROUP BY 1) found
+WHERE c.id = found.chunk_id AND c.terms IS NULL
+"""
 # Postings of a chunk tell all that the counts lose. Those that come to nothing are removed in a second step,
 # because one statement cannot change a row twice.
 DELETE_POSTINGS = """
-WITH gone AS (DELETE FROM rag_posting WHERE chunk_id = ANY(%s) RETURNING generation_id, term, frequency),
-counts AS (SELECT generation_id, term, count(*)::int AS count FROM gone GROUP BY 1, 2),
+WITH told AS MATERIALIZED (
+  SELECT generation_id, unnest(terms) AS term, id AS chunk_id FROM rag_chunk WHERE id = ANY(%s)
+), gone AS (
+  DELETE FROM rag_posting p USING told t
+  WHERE p.generation_id = t.generation_id AND p.term = t.term AND p.chunk_id = t.chunk_id
+  RETURNING p.generation_id, p.term, p.frequency
+), counts AS (SELECT generation_id, term, count(*)::int AS count FROM gone GROUP BY 1, 2),
 counted AS (
   UPDATE rag_termcount t SET chunk_count = t.chunk_count - c.count FROM counts c
   WHERE t.generation_id = c.generation_id AND t.term = c.term RETURNING t.term
@@ -53,9 +69,18 @@ DELETE_COUNTS = (
 )
 
 
-@lru_cache(maxsize=200_000)
 def number_of(term: str) -> int:
     return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+class _Numbers(dict[str, str]):
+    """The numbers of terms, as they are written."""
+
+    def __missing__(self, term: str) -> str:
+        if len(self) >= KEPT_NUMBERS:
+            self.clear()
+        self[term] = number = str(number_of(term))
+        return number
 
 
 def indexed_text(title: str, chunk: Chunk) -> str:
@@ -65,21 +90,24 @@ def indexed_text(title: str, chunk: Chunk) -> str:
 
 
 class Writer:
-    """Writes the terms of a generation whose row the caller has locked, and changes its counts; the caller
-    saves them.
+    """Writes the postings of a generation whose row the caller has locked, and changes its counts; the caller
+    saves them. `terms`: of each chunk that was added, as PostgreSQL reads an array; the caller keeps them
+    with the chunk.
     """
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
         self.has_learnt = False  # the lexicon is another
+        self.terms: dict[int, str] = {}
         self._others = Analyzer(version=generation.analyzer_version)
+        self._numbers = _Numbers()
 
     @cached_property
     def _german(self) -> Analyzer:
         return Analyzer(Lexicon(self.generation.lexicon), self.generation.analyzer_version)
 
     def add(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
-        """The terms of chunks that stand in the database; `titles` by document."""
+        """The terms of chunks that have their keys; `titles` by document."""
         if self._must_learn(len(chunks)):
             self._learn(chunks)
         for begin in range(0, len(chunks), BATCH):
@@ -97,9 +125,8 @@ class Writer:
     def _learn(self, added: Sequence[Chunk]) -> None:
         """Learn the lexicon anew, and read with it what German stands in the index already."""
         generation = self.generation
-        earlier = Chunk.objects.filter(generation=generation, language="de").exclude(
-            pk__in=[chunk.pk for chunk in added]
-        )
+        here = {chunk.pk for chunk in added}
+        earlier = Chunk.objects.filter(generation=generation, language="de").exclude(pk__in=here)
         texts = earlier.values_list("text", flat=True)
         lexicon = learn_lexicon(
             chain(texts.iterator(BATCH), (chunk.text for chunk in added if chunk.language == "de"))
@@ -112,11 +139,13 @@ class Writer:
         self._german = Analyzer(lexicon, generation.analyzer_version)
         rows = earlier.select_related("document").iterator(BATCH)
         while batch := list(islice(rows, BATCH)):
-            generation.term_count -= remove([chunk.pk for chunk in batch]).get(generation.pk, 0)
+            ids = [chunk.pk for chunk in batch]
+            generation.term_count -= remove(ids).get(generation.pk, 0)
             self._write(batch, _titles_of(batch))
+            keep_terms({chunk_id: self.terms.pop(chunk_id) for chunk_id in ids})
 
     def _write(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> None:
-        counts: Counter[int] = Counter()
+        counts: Counter[str] = Counter()
         if any(chunk.language == "de" for chunk in chunks):
             _ = self._german  # loaded before the connection is busy
         with connection.cursor() as cursor:
@@ -127,27 +156,28 @@ class Writer:
                     rows = self._list_rows(chunks[begin : begin + PART], titles)
                     counts.update({number: len(found) for number, found in rows.items()})
                     # in the order of the keys: neighbours go to the same page of the index
-                    copy.write("".join(_write_rows(number, rows[number]) for number in sorted(rows)))
-            numbers = sorted(counts)
+                    copy.write(
+                        "".join(number + number.join(rows[number]) for number in sorted(rows, key=int))
+                    )
+            numbers = sorted(counts, key=int)
             cursor.execute(
                 COUNT_UP,
                 [self.generation.pk, write_array(numbers), write_array(counts[number] for number in numbers)],
             )
 
-    def _list_rows(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> dict[int, list[str]]:
+    def _list_rows(self, chunks: Sequence[Chunk], titles: Mapping[UUID, str]) -> dict[str, list[str]]:
         """By the number of a term, what its rows say behind it."""
-        by_term: defaultdict[str, list[str]] = defaultdict(list)
+        by_number: defaultdict[str, list[str]] = defaultdict(list)
         for chunk in chunks:
             analyzer = self._german if chunk.language == "de" else self._others
             terms = analyzer.list_terms(indexed_text(titles[chunk.document_id], chunk), chunk.language)
             self.generation.term_count += len(terms)
             place, end = f"\t{chunk.pk}\t{self.generation.pk}\t", f"\t{min(len(terms), LONGEST)}\n"
             said = _Rows(place, end)
-            for term, frequency in Counter(terms).items():
-                by_term[term].append(said[frequency])
-        by_number: dict[int, list[str]] = {}
-        for term, rows in by_term.items():
-            by_number.setdefault(number_of(term), []).extend(rows)
+            counted = Counter(map(self._numbers.__getitem__, terms))
+            for number, frequency in counted.items():
+                by_number[number].append(said[frequency])
+            self.terms[chunk.pk] = write_array(counted)
         return by_number
 
 
@@ -163,9 +193,10 @@ class _Rows(dict[int, str]):
         return row
 
 
-def _write_rows(number: int, rows: Sequence[str]) -> str:
-    term = str(number)
-    return term + term.join(rows)
+def keep_terms(terms: Mapping[int, str]) -> None:
+    """Of chunks that stand in the database, by their keys, as PostgreSQL reads an array."""
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP_TERMS, [write_array(terms), list(terms.values())])
 
 
 def _titles_of(chunks: Iterable[Chunk]) -> dict[UUID, str]:
@@ -173,10 +204,12 @@ def _titles_of(chunks: Iterable[Chunk]) -> dict[UUID, str]:
 
 
 def remove(chunk_ids: Sequence[int]) -> dict[int, int]:
-    """Remove the postings of these chunks. Gives how many terms they had, by generation; the caller has
-    locked these.
+    """Remove the postings of these chunks, which stand in the database. Gives how many terms they had, by
+    generation; the caller has locked these.
     """
     with connection.cursor() as cursor:
+        if Chunk.objects.filter(pk__in=chunk_ids, terms=None).exists():
+            cursor.execute(FIND_TERMS, [list(chunk_ids)])
         cursor.execute(DELETE_POSTINGS, [list(chunk_ids)])
         terms, lengths = cursor.fetchone()
         found = {int(generation): count for generation, count in json.loads(lengths or "{}").items()}

@@ -53,6 +53,7 @@ def keep(generation: Generation, document: Document, remote: Sequence[RemoteChun
     Chunk.objects.bulk_create(chunks, batch_size=1000)
     writer = words.Writer(generation)
     writer.add(chunks, {document.pk: document.title})
+    words.keep_terms(writer.terms)
     generation.save(update_fields=[*generations.COUNTS, *(["lexicon"] if writer.has_learnt else [])])
     return len(chunks)
 
