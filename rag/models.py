@@ -345,7 +345,9 @@ class PageReading(models.Model):
 
     UNREAD = (Outcome.EMPTY, Outcome.WITHHELD, Outcome.UNDRAWN)
 
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="page_readings")
+    document = models.ForeignKey(  # the constraint begins with it
+        Document, on_delete=models.CASCADE, related_name="page_readings", db_index=False
+    )
     content_hash = models.CharField(max_length=64)  # of the file, as in Document
     page = models.PositiveIntegerField()
     page_hash = models.CharField(max_length=64, blank=True)  # of the picture that the model got
@@ -360,6 +362,8 @@ class PageReading(models.Model):
                 fields=["document", "content_hash", "model", "page"], name="rag_page_reading_once"
             )
         ]
+        # the same page in another version or document
+        indexes = [models.Index(fields=["page_hash", "model"], name="rag_page_reading_hash")]
 
     def __str__(self) -> str:
         return f"{self.document_id} {self.page}"

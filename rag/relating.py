@@ -16,14 +16,14 @@ from foundation.amounts import show_money
 from foundation.errors import Conflict, InvalidInput
 from foundation.told import gettext as _
 from gateway.steps.reserve import CAP_REACHED
-from models_registry.kinds import ModelKind
-from models_registry.offered import list_catalogue, say_price_of
-from models_registry.routes import Route, is_allowed
+from models_registry.offered import say_price_of
+from models_registry.routes import Route
 from rag.booking import get_booking
 from rag.engines.table import hands_over
 from rag.graph import relations
 from rag.graph.reading import FORM, MOST_TOKENS, USUAL_TOKENS, Passage, write_messages
 from rag.models import Collection
+from rag.offered import list_chat_models
 from rag.rights import require_edit
 from rag.services import lock_collection
 from rag.work_names import RELATE
@@ -109,11 +109,8 @@ def list_readers(user: User, policy: str = "", present: str = "") -> dict[str, R
     collection has, is one of them whatever became of it (then None).
     """
     door = find_tenant_by_slug(current_tenant())
-    found: dict[str, Route | None] = {}
-    for entry in list_catalogue(user, door) if door else ():
-        is_open = any(is_allowed(endpoint, policy) for endpoint in entry.endpoints)
-        if entry.route.kind == ModelKind.CHAT and not entry.policies and is_open:
-            found[entry.route.name] = entry.route
+    offered = list_chat_models(user, door, policy) if door else ()
+    found: dict[str, Route | None] = {entry.route.name: entry.route for entry in offered}
     if present:
         found.setdefault(present, None)
     return found

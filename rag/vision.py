@@ -7,35 +7,40 @@ from accounts.objects import two_names
 from foundation.errors import InvalidInput
 from foundation.told import gettext as _
 from foundation.told import ngettext
-from models_registry.kinds import VISION, ModelKind
-from models_registry.offered import list_catalogue
+from models_registry.kinds import VISION
 from rag.engines.table import hands_over
 from rag.models import Collection
+from rag.offered import list_chat_models
 from rag.parsing.ocr import find_recogniser
 from tenants.doors.hosts import KnownTenant
 
 
-def list_vision_models(user: User, door: KnownTenant, present: str = "") -> list[tuple[str, str]]:
-    """Name and label of each that a person may use; `present`, which the collection has, is one of them
-    whatever became of it.
+def list_vision_models(
+    user: User, door: KnownTenant, policy: str = "", present: str = ""
+) -> list[tuple[str, str]]:
+    """Name and label of each that a person may have read documents of this data policy; `present`, which the
+    collection has, is one of them whatever became of it.
     """
     found = {
         entry.route.name: two_names(entry.route.name, entry.route.label)
-        for entry in list_catalogue(user, door)
-        if entry.route.kind == ModelKind.CHAT and VISION in entry.route.capabilities and not entry.policies
+        for entry in list_chat_models(user, door, policy)
+        if VISION in entry.route.capabilities
     }
     if present:
         found.setdefault(present, present)
     return list(found.items())
 
 
-def check_vision_model(user: User, door: KnownTenant, name: str) -> None:
-    """Raises InvalidInput for one that the person may not use, or that sees nothing."""
-    if name and name not in dict(list_vision_models(user, door)):
-        raise InvalidInput(
-            _("There is no model of this name that reads images, or you may not use it."),
-            param="vision_model",
+def check_vision_model(user: User, door: KnownTenant, name: str, policy: str) -> None:
+    """Raises InvalidInput for one that the person may not have read documents of this data policy, or that
+    sees nothing.
+    """
+    if name and name not in dict(list_vision_models(user, door, policy)):
+        told = _(
+            "There is no model of this name that reads images, you may not use it, or the data policy "
+            "forbids it."
         )
+        raise InvalidInput(told, param="vision_model")
 
 
 def find_page_model(collection: Collection) -> str:

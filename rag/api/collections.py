@@ -236,8 +236,9 @@ class CollectionViewSet(AtriumViewSet):
     def create(self, request: HttpRequest) -> Response:
         given = self.read_body(NewCollection)
         owner_id = request.user.pk if given.pop("visibility") == PRIVATE else None
-        columns = self._with_models(given)
+        columns = self._with_dimensions(given)
         columns["data_policy"] = policy_of(request, columns.get("data_policy", ""))
+        self._check_seer(columns, "", columns["data_policy"])
         self._check_reader(columns, "", columns["data_policy"])
         return self.create_once(
             lambda: self.respond(
@@ -252,14 +253,16 @@ class CollectionViewSet(AtriumViewSet):
             check_models(self.request, name)
             check_reader(self.request.user, name, given.get("data_policy", policy))
 
-    def _with_models(
-        self, given: dict[str, Any], present: str = "", present_vision: str = ""
-    ) -> dict[str, Any]:
-        """Models that the caller may use, and the vectors' length. Raises InvalidInput."""
-        seeing = given.get("vision_model", present_vision)
-        if seeing != present_vision:
-            check_models(self.request, seeing, param="vision_model")
-            check_vision_model(self.request.user, self.request.tenant, seeing)
+    def _check_seer(self, given: dict[str, Any], present: str, policy: str) -> None:
+        """Raises InvalidInput."""
+        name = given.get("vision_model", present)
+        if name != present:
+            check_models(self.request, name, param="vision_model")
+            policy = given.get("data_policy", policy)
+            check_vision_model(self.request.user, self.request.tenant, name, policy)
+
+    def _with_dimensions(self, given: dict[str, Any], present: str = "") -> dict[str, Any]:
+        """With the vectors' length. Raises InvalidInput for a model that the caller may not use."""
         name = given.get("embedding_model")
         if name is None:
             return given
@@ -276,7 +279,8 @@ class CollectionViewSet(AtriumViewSet):
         """What changes its index has a new one made, beside the one that answers until then."""
         row = get_collection(request, pk)
         given = self.read_body(CollectionChanges, partial=True)
-        columns = self._with_models(given, row.embedding_model, row.vision_model)
+        columns = self._with_dimensions(given, row.embedding_model)
+        self._check_seer(given, row.vision_model, row.data_policy)
         self._check_reader(given, row.relations_model, row.data_policy)
         with transaction.atomic():
             needs_index = change_collection(actor=request.user, collection=row, **columns)

@@ -54,10 +54,14 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='pagereading',
             name='document',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='page_readings', to='rag.document'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='page_readings', to='rag.document'),
         ),
         migrations.AddConstraint(
             model_name='pagereading',
             constraint=models.UniqueConstraint(fields=('document', 'content_hash', 'model', 'page'), name='rag_page_reading_once'),
+        ),
+        migrations.AddIndex(
+            model_name='pagereading',
+            index=models.Index(fields=['page_hash', 'model'], name='rag_page_reading_hash'),
         ),
     ]

@@ -126,7 +126,9 @@ def _settings_form(
         given,
         initial=values_of(collection),
         models=list_embedders(request.user, request.tenant, collection.embedding_model),
-        vision_models=list_vision_models(request.user, request.tenant, collection.vision_model),
+        vision_models=list_vision_models(
+            request.user, request.tenant, collection.data_policy, collection.vision_model
+        ),
         may_share=False,
         is_new=False,
         has_ragflow=find_account() is not None,

@@ -1,6 +1,7 @@
 """Where a collection's vision model is chosen, and who may choose which."""
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -41,6 +42,8 @@ def test_programs_choose_a_model_that_they_may_use(acme, alice, models):
     for name in ("blind", "far-seer", "nobody"):
         refused = program.ask("POST", "", {"name": "Scans", "vision_model": name})
         assert refused.status_code == 400 and refused.json()["param"] == "vision_model", name
+    bound = program.ask("POST", "", {"name": "Scans", "vision_model": "seer", "data_policy": "local"})
+    assert bound.status_code == 400 and "data policy" in text_of(bound), "the collection's own, too"
     refused = program.ask("POST", "", {"name": "Scans", "page_reader": "model"})
     assert refused.status_code == 400 and "Choose the vision model" in text_of(refused)
     assert program.ask("POST", "", {"name": "Scans", "vision_pages": 0}).status_code == 400
@@ -60,8 +63,8 @@ def test_the_settings_offer_it_and_whoever_brings_a_document_knows(
     client = acme.login_as(alice)
     settings = reverse("rag:collection-settings", urlconf="config.urls_tenant", args=[row.pk])
     listed = reverse("rag:collection-detail", urlconf="config.urls_tenant", args=[row.pk])
-    page = text_of(client.get(settings))
-    assert 'value="seer"' in page and 'value="blind"' not in page and 'value="far-seer"' not in page
+    offered = text_of(client.get(settings)).split('name="vision_model"')[1].split("</select>")[0]
+    assert re.findall(r'value="([\w-]+)"', offered) == ["seer"]
     given = {"name": "Scans", "languages": ["en"], "embedding_model": "", "chunk_characters": 900}
     for wrong in ({"vision_model": "blind"}, {"vision_model": ""}, {"vision_pages": 301}):
         assert client.post(settings, given | CHOICE | wrong).status_code == 400, wrong
