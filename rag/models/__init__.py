@@ -1,0 +1,69 @@
+"""Collections, their documents, and the index of the pgvector engine."""
+
+from rag.models.collections import (
+    DIMENSIONS,
+    MOST_VISION_PAGES,
+    Collection,
+    Language,
+    all_languages,
+)
+from rag.models.documents import (
+    Block,
+    Document,
+    FileBatch,
+    PageReading,
+)
+from rag.models.graph import (
+    Entity,
+    Mention,
+    Reading,
+    Relation,
+)
+from rag.models.index import (
+    Chunk,
+    ChunkManager,
+    Generation,
+    Posting,
+    TermCount,
+    Vector384,
+    Vector768,
+    Vector1024,
+    Vector1536,
+    VectorRow,
+)
+from rag.models.questions import (
+    SavedQuestion,
+)
+from rag.models.ragflow import (
+    RagflowAccount,
+    RagflowDocument,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "MOST_VISION_PAGES",
+    "Block",
+    "Chunk",
+    "ChunkManager",
+    "Collection",
+    "Document",
+    "Entity",
+    "FileBatch",
+    "Generation",
+    "Language",
+    "Mention",
+    "PageReading",
+    "Posting",
+    "RagflowAccount",
+    "RagflowDocument",
+    "Reading",
+    "Relation",
+    "SavedQuestion",
+    "TermCount",
+    "Vector384",
+    "Vector768",
+    "Vector1024",
+    "Vector1536",
+    "VectorRow",
+    "all_languages",
+]
