@@ -46,16 +46,20 @@ FORGET = (
 )
 # One step of a random walk: from a seed to each of its names, from there to the passages that say it in equal
 # shares, and to those whose title it is as if they alone did. A title leads not to the rest of its document.
+# `mentioned` asks by passages alone: beside the generation, with which the primary key begins, the planner
+# may skip through all names instead.
 REACH = """
 , seeds AS (SELECT * FROM unnest(%s::bigint[], %s::float[]) AS s (chunk_id, score)),
 followed AS MATERIALIZED (
   SELECT g.id, least(greatest(%s, g.chunk_count * %s), %s)::int AS most
   FROM readable r JOIN rag_generation g ON g.id = r.generation_id
   JOIN rag_collection c ON c.id = r.id AND c.uses_graph
+), mentioned AS MATERIALIZED (
+  SELECT s.score, m.* FROM seeds s JOIN rag_mention m ON m.chunk_id = s.chunk_id
 ), named AS MATERIALIZED (
-  SELECT m.generation_id, m.entity_key, f.most, array_agg(s.chunk_id) AS chunk_ids,
-    array_agg(s.score) AS scores, array_agg(m.is_title) AS titles, sum(s.score) AS score
-  FROM seeds s JOIN rag_mention m ON m.chunk_id = s.chunk_id JOIN followed f ON f.id = m.generation_id
+  SELECT m.generation_id, m.entity_key, f.most, array_agg(m.chunk_id) AS chunk_ids,
+    array_agg(m.score) AS scores, array_agg(m.is_title) AS titles, sum(m.score) AS score
+  FROM mentioned m JOIN followed f ON f.id = m.generation_id
   GROUP BY 1, 2, 3 ORDER BY score DESC, m.entity_key LIMIT %s
 ), said AS (
   SELECT n.*, p.chunk_id, p.is_title, count(*) OVER w AS sayers,

@@ -51,12 +51,16 @@ WORDS = """
   GROUP BY p.chunk_id, p.generation_id ORDER BY score DESC, p.chunk_id LIMIT %s
 )
 SELECT b.chunk_id, b.generation_id, b.score + coalesce(rest.score, 0) AS score
-FROM best b CROSS JOIN LATERAL (
-  SELECT sum(w.weight * p.frequency * %s / (p.frequency + %s * (%s + %s * p.length / w.mean))) AS score
-  FROM weighed w JOIN rag_posting p
-    ON p.generation_id = b.generation_id AND p.term = w.term AND p.chunk_id = b.chunk_id
-  WHERE NOT w.is_first
-) rest
+FROM best b LEFT JOIN (
+  SELECT p.chunk_id,
+    sum(w.weight * p.frequency * %s / (p.frequency + %s * (%s + %s * p.length / w.mean))) AS score
+  FROM weighed w CROSS JOIN (SELECT DISTINCT generation_id FROM best) r CROSS JOIN LATERAL (
+    SELECT p.chunk_id, p.frequency, p.length FROM rag_posting p
+    WHERE p.generation_id = r.generation_id AND p.term = w.term
+      AND p.chunk_id = ANY (ARRAY(SELECT chunk_id FROM best ORDER BY chunk_id)) OFFSET 0
+  ) p
+  WHERE NOT w.is_first GROUP BY p.chunk_id
+) rest ON rest.chunk_id = b.chunk_id
 ORDER BY score DESC, b.chunk_id LIMIT %s
 """
 COUNT_VECTORS = """
