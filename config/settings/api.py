@@ -51,7 +51,7 @@ SPECTACULAR_SETTINGS = {
         "MessageStatus": "prompts.models.Message.Status",
         "MessagePartKind": "prompts.models.Part.Kind",
         "ModelKind": "models_registry.kinds.ModelKind",
-        "SearchLeg": "rag.api.collections.LEGS",
+        "SearchLeg": "rag.api.bodies.LEGS",
         "UsageEventKind": "usage.models.UsageEvent.Kind",
         "UsageEventStatus": "usage.models.UsageEvent.Status",
     },

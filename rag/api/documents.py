@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from rag.api.access import get_document, get_question
-from rag.api.collections import PairsField
+from rag.api.bodies import PairsField
 from rag.api.shapes import DocumentSerializer, QuestionSerializer
 from rag.changes import change_document, delete_question
 from rag.intake import cancel_document, retry_document
