@@ -31,20 +31,25 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
     page = Paginator(form.sort_entries(found), PER_PAGE).get_page(request.GET.get("page"))
     if not form.needs_speeds:  # the ledger is asked about those that are shown
         page.object_list = measure(page.object_list)
-    counts = {"shown": intcomma(len(found)), "counter": intcomma(len(entries))}
+    applied = form.list_applied(request.GET)
     return {
         "page": page,
         "count": len(entries),
         "form": form,
-        "applied": form.list_applied(request.GET),
+        "applied": applied,
         "clear_url": form.clear_url(request.GET),
-        "count_text": ngettext(
-            "%(shown)s of %(counter)s model", "%(shown)s of %(counter)s models", len(entries)
-        )
-        % counts,
+        "count_text": _say_count(len(found) if applied else None, len(entries)),
         "sort": form.data["sort"] or "name",
         "may_add": request.user.has_perm("models_registry.add_connection"),
     }
+
+
+def _say_count(shown: int | None, count: int) -> str:
+    """`shown`: None where no filter leaves any out."""
+    texts = {"shown": intcomma(shown or 0), "counter": intcomma(count)}
+    if shown is None:
+        return ngettext("%(counter)s model", "%(counter)s models", count) % texts
+    return ngettext("%(shown)s of %(counter)s model", "%(shown)s of %(counter)s models", count) % texts
 
 
 def find_for_palette(request: HttpRequest) -> list[Entry]:

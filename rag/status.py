@@ -41,7 +41,7 @@ def describe_index(collection: Collection) -> Index:
     return Index(
         active.chunk_count,
         active.vector_count,
-        active.embedding_model,
+        active.embedding_model if active.dimensions is not None else "",
         _share(following, active) if is_newer and following is not None else None,
         describe_collection(collection).problem,
     )

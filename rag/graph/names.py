@@ -29,13 +29,14 @@ _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ0-9"
 _abbreviation = re.compile(rf"(?<![{_LATIN}])[A-ZÄÖÜ]{{2,}}[A-ZÄÖÜ0-9]*(?:-[A-Z0-9]+)*(?![{_LATIN}])")
 _sentence_end = re.compile(r"(?:^|[.!?:;\n]\s*[\"“„(]?)$")
 _brackets = re.compile(r"\s*[(（][^()（）]*[)）]\s*$")
+_file_name = re.compile(r"\.(pdf|docx?|xlsx?|pptx?|csv|txt|md|html?|eml|png|jpe?g|tiff?|webp)$", re.IGNORECASE)
 _token = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+")
 _unspaced = re.compile(f"[{UNSPACED}]")
 _gap = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
 _COMMON = """
 also although however many several since despite during among following according new other most some both
 another until upon later today there while after before one two three first second
-january february march april may june july august september october november december
+january february march april may june july august september october november december true false
 monday tuesday wednesday thursday friday saturday sunday
 """
 _common = frozenset(_COMMON.split()).union(*STOP_WORDS.values())
@@ -124,6 +125,8 @@ def _list_phrases(text: str, language: str) -> Iterator[str]:
 def _is_name(name: str) -> bool:
     normal = normalise(name)
     if not 0 < len(normal) <= LONGEST or normal in _common or normal.replace(" ", "").isdigit():
+        return False
+    if _file_name.search(name):
         return False
     return (
         len(normal) > 2

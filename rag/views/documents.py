@@ -53,19 +53,16 @@ def _list_context(request: HttpRequest, collection: Collection, **forms: Refused
     shown = show_documents(page.object_list)
     states = count_states(collection)
     count = sum(states.values())
-    texts = {"shown": intcomma(page.paginator.count), "counter": intcomma(count)}
+    applied = form.list_applied(request.GET)
     most_bytes = arrivals.get_most_bytes()
     return frame(request, collection, "rag:collection-detail") | {
         "page": page,
         "documents": shown,
         "count": count,
         "form": form,
-        "applied": form.list_applied(request.GET),
+        "applied": applied,
         "clear_url": address(request.GET, without=("q", "state", "source", "page")),
-        "count_text": ngettext(
-            "%(shown)s of %(counter)s document", "%(shown)s of %(counter)s documents", count
-        )
-        % texts,
+        "count_text": _say_count(page.paginator.count if applied else None, count),
         "sort": form.data["sort"],
         "query": request.GET.urlencode(),
         "most_bytes": most_bytes,
@@ -76,6 +73,14 @@ def _list_context(request: HttpRequest, collection: Collection, **forms: Refused
         "address_form": forms.get("address_form") or AddressForm(auto_id="address_%s"),
         **_progress_context(states, shown),
     }
+
+
+def _say_count(shown: int | None, count: int) -> str:
+    """`shown`: None where no filter leaves any out."""
+    texts = {"shown": intcomma(shown or 0), "counter": intcomma(count)}
+    if shown is None:
+        return ngettext("%(counter)s document", "%(counter)s documents", count) % texts
+    return ngettext("%(shown)s of %(counter)s document", "%(shown)s of %(counter)s documents", count) % texts
 
 
 def _progress_context(states: dict[str, int], shown: list[Any]) -> Context:

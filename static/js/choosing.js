@@ -5,6 +5,8 @@ import { on } from "./page.js";
 const UNITS = ["KB", "MB", "GB"]; // of 1,024, as the server says sizes
 
 export function sayBytes(bytes) {
+  const language = document.documentElement.lang;
+  if (bytes < 1024) return bytes.toLocaleString(language, { style: "unit", unit: "byte", unitDisplay: "long" });
   let size = bytes / 1024;
   let unit = 0;
   while (size >= 1024 && unit < UNITS.length - 1) {
@@ -12,7 +14,7 @@ export function sayBytes(bytes) {
     unit += 1;
   }
   const digits = { maximumFractionDigits: size < 10 ? 1 : 0 };
-  return `${size.toLocaleString(document.documentElement.lang, digits)} ${UNITS[unit]}`;
+  return `${size.toLocaleString(language, digits)} ${UNITS[unit]}`;
 }
 
 // -- a drop zone: the browser's own field takes the files

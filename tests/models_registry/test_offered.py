@@ -300,6 +300,8 @@ def test_filters_in_force_are_said_in_words_and_taken_away_one_by_one(acme, bob,
     assert page.context["applied"][1]["url"] == "?q=cheap&can=tools&sort=-price"
     assert page.context["clear_url"] == "?sort=-price"
     assert "1 of 3 models" in page.text
+    everything = acme.get(LIST).text
+    assert "3 models" in everything and "3 of 3" not in everything
     assert '<input type="hidden" name="sort" value="-price"' in page.text, "a new filter keeps the order"
     assert acme.get(f"{LIST}?can=own-word").context["applied"][0]["label"] == "Ability: own-word"
     assert acme.get(LIST).context["applied"] == []

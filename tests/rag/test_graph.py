@@ -26,6 +26,7 @@ BIRTH = "Mara Lindqvist was born in a village near Visby."
     ("language", "text", "names"),
     [
         ("en", "In 1951 the Bank of England hired Ada King. Costs rose.", "Bank of England|Ada King"),
+        ("en", "As Eva Weber said in Costs.xlsx, it is TRUE and FALSE.", "Eva Weber"),
         ("de", "Die Satzung nennt „Haus am See“. Wo Eva Weber die EU lobt.", "Haus am See|Eva Weber|EU"),
         (
             "de",
@@ -59,6 +60,7 @@ def test_one_name_has_one_form():
         "Forest Acres, South Carolina",
         "Forest Acres",
     ]
+    assert list_title_names("costs 2031.xlsx") == [], "a file's name is none"
 
 
 def titles(question: str, *collections: Collection, **more) -> dict[str, tuple[str, ...]]:
