@@ -29,7 +29,9 @@ _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ0-9"
 _abbreviation = re.compile(rf"(?<![{_LATIN}])[A-ZÄÖÜ]{{2,}}[A-ZÄÖÜ0-9]*(?:-[A-Z0-9]+)*(?![{_LATIN}])")
 _sentence_end = re.compile(r"(?:^|[.!?:;\n]\s*[\"“„(]?)$")
 _brackets = re.compile(r"\s*[(（][^()（）]*[)）]\s*$")
-_file_name = re.compile(r"\.(pdf|docx?|xlsx?|pptx?|csv|txt|md|html?|eml|png|jpe?g|tiff?|webp)$", re.IGNORECASE)
+_file_name = re.compile(
+    r"\.(pdf|docx?|xlsx?|pptx?|csv|txt|md|html?|eml|png|jpe?g|tiff?|webp)$", re.IGNORECASE
+)
 _token = re.compile(rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w)+")
 _unspaced = re.compile(f"[{UNSPACED}]")
 _gap = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")

@@ -64,7 +64,7 @@ CHANGES = {
         "collection",
         {
             *("name", "description", "languages", "embedding_model", "chunk_characters"),
-            *("data_policy", "metadata"),
+            *("data_policy", "metadata", "vision_model", "page_reader", "vision_pages", "relations_model"),
         },
     ),
     "api-connection-detail": (
@@ -111,6 +111,7 @@ CREATIONS = {
     "api-budget-list": CHANGES["api-budget-detail"][1] | {"level", "subject_id", "period"},
     "api-collection-list": CHANGES["api-collection-detail"][1] | {"visibility"},
     "api-collection-documents": {"file", "text", "url", "title", "recrawl_days", "metadata"},
+    "api-collection-graph": {"model", "passages", "cost", "cap"},
     "api-collection-hand-over": {"to", "person"},
     "api-collection-questions": {"text", "document", "char_from", "char_to"},
     "api-collection-search": {"question", "count", "leg", "reranker", "filters"},

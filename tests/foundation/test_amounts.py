@@ -59,6 +59,7 @@ AMOUNTS = {
 # what says of an amount in a template that it is one
 IS_MONEY = re.compile(r"\{\{ (?:\w+\.)*(?:\w+_)?(?:cost|price|spent|held|monthly_budget)\b(?!\.)([^}]*)\}\}")
 FILTERS = {"money", "money_cell", "exactly", "say_price"}
+GIVEN = re.compile(r"\b(\w+)=(\S+)")
 # formatting of numbers by hand, and signs of currencies; `:f` alone is the notation of programs
 BY_HAND = re.compile(r":,?\.\d*f\}|floatformat|[€£¥]|localize\([^)]*(?:cost|limit|amount|price)")
 READ_BY_PEOPLE = ("accounts", "administration", "models_registry", "prompts", "usage")
@@ -130,8 +131,17 @@ def test_of_no_amount_nothing_is_said():
 
 
 def list_shown_by_hand(template: str) -> list[str]:
-    """Amounts in a template that no filter of ours shows."""
-    return [found[0] for found in IS_MONEY.finditer(template) if not FILTERS & set(re.split(r"\W", found[1]))]
+    """Amounts in a template that no filter of ours shows, there or where their name is given."""
+    given = {
+        name
+        for name, how in GIVEN.findall(template)
+        if FILTERS & set(re.split(r"\W", how)) or how.endswith("_text")
+    }
+    return [
+        found[0]
+        for found in IS_MONEY.finditer(template)
+        if found[0].split()[1] not in given and not FILTERS & set(re.split(r"\W", found[1]))
+    ]
 
 
 def test_nobody_shows_an_amount_by_other_means():
