@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from launcher.embedded import is_healthy
 from tests.prepared import copy_to, running
 
 _stack = contextlib.ExitStack()
@@ -20,3 +21,11 @@ _stack.callback(shutil.rmtree, folder, ignore_errors=True)
 is_prepared = "pytest" in sys.modules and copy_to(folder)  # the cast has moved in
 _stack.enter_context(running(folder))
 atexit.register(_stack.close)
+
+
+@atexit.register
+def _say_what_a_dead_server_said() -> None:
+    """Runs before its folder is removed: hundreds of tests that found no database say nothing about why."""
+    if not is_healthy(folder):
+        for log in sorted((folder / "logs").glob("*.log")):
+            print(f"{log}:\n", log.read_text(errors="replace")[-6_000:], file=sys.stderr)
