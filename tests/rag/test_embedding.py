@@ -18,6 +18,7 @@ from accounts.services import (
     revoke_api_key,
     set_project_member,
 )
+from foundation import endings
 from foundation.errors import NotAllowed
 from gateway import loop
 from gateway.vectors import Payer, embed_now, rerank_now
@@ -67,7 +68,7 @@ def office(house, django_db_blocker):
             ]
     yield SimpleNamespace(slug=slug, erin=people[0], finn=people[1])
     with django_db_blocker.unblock():
-        asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
+        endings.end()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 said where it does not come to that. In a tenant of its own, with the mock as its model server.
 """
 
-import asyncio
 import io
 from decimal import Decimal
 from types import SimpleNamespace
@@ -12,8 +11,8 @@ import pytest
 from PIL import Image
 
 from accounts.services import create_user
+from foundation import endings
 from foundation.errors import Unavailable
-from gateway import loop
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, cancel_document, retry_document
@@ -58,7 +57,7 @@ def office(house, django_db_blocker):
             )
     yield SimpleNamespace(slug=slug, erin=erin, finn=finn, mock=house.mock)
     with django_db_blocker.unblock():
-        asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
+        endings.end()
 
 
 @pytest.fixture
