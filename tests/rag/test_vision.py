@@ -20,7 +20,7 @@ from rag.models import Collection, Document, PageReading
 from rag.progress import describe_document
 from rag.services import create_collection, delete_collection
 from rag.sources import Span, find_page, list_boxes
-from rag.work import transcribing
+from rag.work import slices, transcribing
 from rag.work_names import TRANSCRIBE
 from tenants.context import platform, tenant
 from tenants.local.models import Work
@@ -131,7 +131,7 @@ def set_price_of_pages(office, person, limit: str):
 
 def test_what_was_paid_for_is_not_asked_for_again(office, collection, monkeypatch):
     """A worker that dies after one of three answers; then the same pages in another version of the file."""
-    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
     keep, kept = transcribing._keep, []
 
     def die_after_one(*arguments) -> None:
@@ -162,8 +162,8 @@ def test_what_was_paid_for_is_not_asked_for_again(office, collection, monkeypatc
 
 
 def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
-    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
-    monkeypatch.setattr(transcribing, "SLICE_S", 0.0)
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
+    monkeypatch.setattr(slices, "SLICE_S", 0.0)
     document = add_pdf(collection, office.finn, 1, 2, 7)
     assert work_off() == 5, "read, three pages, read"
     assert told_of(document)[:2] == (State.READY, 1) and asked(office) == 3
