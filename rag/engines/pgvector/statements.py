@@ -16,8 +16,8 @@ from rag.engines.pgvector.vectors import EXACT_ROWS, TABLE
 
 K1, B = 1.2, 0.75
 CANDIDATES = 100  # of each leg
-# Chunks that a filter leaves are found once, and named to each statement; of more, each finds its own. Named, a
-# quarter of 10,000 is found in a third of the time, nine tenths take a quarter longer
+# Chunks that a filter leaves are found once, and named to each statement; of more, each finds its own. Named,
+# a quarter of 10,000 is searched in a third of the time; nine tenths take a quarter longer
 MOST_LISTED = EXACT_ROWS
 # Over so many chunks the words that most of them contain are asked last, of the best alone
 PRUNED_CHUNKS, RARE_SHARE, RESCORED = 50_000, 0.05, 200
