@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 from psycopg import sql
+from psycopg.sql import Composable
 from psycopg.types.json import Jsonb
 
 from rag.copying import write_array
@@ -152,7 +153,7 @@ class Where:
             cursor.execute(sql.Composed([self.sql, composed]), [*self.params, *params])
             return cursor.fetchall()
 
-    def _filter(self, row: str) -> sql.Composable:
+    def _filter(self, row: str) -> Composable:
         if not self.is_filtered:
             return sql.SQL("")
         if self.chunk_ids is None:
