@@ -16,7 +16,12 @@ def main() -> None:
     gc.disable()  # until the applications stand (foundation.collector)
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from foundation import endings
+
+    try:
+        execute_from_command_line(sys.argv)
+    finally:
+        endings.end()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from accounts.services import record_key_use
 from foundation import draining, egress
+from foundation.endings import at_end
 from foundation.ids import uuid7
 from gateway.calls import Call, Principal
 from gateway.listener import Listener
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 KEY_USE_EVERY_S = 30.0
 CHECK_EVERY_S = 1.0
+START_S = 15.0  # at most, for whoever waits for it
 STOP_S = 12.0  # at most, beside what is drained: bookings, connections
 
 
@@ -206,15 +208,28 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 
 
 def _start_thread(kind: str) -> None:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="gateway-loop", daemon=True).start()
-    asyncio.run_coroutine_threadsafe(start_loop(kind), loop).result(timeout=15)
-    import atexit
+    started: Future[None] = Future()
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_live(kind, started)), name="gateway-loop", daemon=True
+    )
+    thread.start()
+    started.result(timeout=START_S)
 
-    def stop() -> None:
-        try:
-            asyncio.run_coroutine_threadsafe(stop_loop(), loop).result(timeout=15)
-        except Exception:
-            logger.exception("the gateway's loop did not stop cleanly")
 
-    atexit.register(stop)
+async def _live(kind: str, started: Future[None]) -> None:
+    """The whole life of a loop of its own, up to this process's end. `started` hears of its start."""
+    loop, thread, is_over = asyncio.get_running_loop(), threading.current_thread(), asyncio.Event()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(is_over.set)
+        thread.join(draining.left_s() + STOP_S)
+
+    try:
+        await start_loop(kind)
+    except Exception as exc:
+        started.set_exception(exc)
+        return
+    at_end(end)
+    started.set_result(None)
+    await is_over.wait()
+    await stop_loop()

@@ -23,6 +23,7 @@ from django.test import Client
 from django.test.utils import instrumented_test_render
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from foundation import endings
 from foundation.collector import pass_over_loaded_objects
 from tenants.context import Scope, platform, tenant, use_scope
 from tests import services
@@ -89,6 +90,7 @@ def django_db_setup(django_db_blocker):
         connections.close_all()
     yield
     with django_db_blocker.unblock():
+        endings.end()  # a thread that went on would log into what is closed
         connections.close_all()
 
 

@@ -30,7 +30,11 @@ class Document(TimeStamped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     collection = models.ForeignKey(
-        Collection, verbose_name=_("collection"), on_delete=models.CASCADE, related_name="documents"
+        Collection,
+        verbose_name=_("collection"),
+        on_delete=models.CASCADE,
+        related_name="documents",
+        db_index=False,  # rag_document_once begins with it
     )
     title = models.CharField(_("title"), max_length=300, blank=True)
     source = models.CharField(_("source"), max_length=6, choices=Source, default=Source.UPLOAD)
@@ -129,7 +133,11 @@ class Block(models.Model):
         TABLE = "table", _("table")
 
     document = models.ForeignKey(
-        Document, verbose_name=_("document"), on_delete=models.CASCADE, related_name="blocks"
+        Document,
+        verbose_name=_("document"),
+        on_delete=models.CASCADE,
+        related_name="blocks",
+        db_index=False,  # rag_block_position begins with it
     )
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=9, choices=Kind, default=Kind.PARAGRAPH)

@@ -14,7 +14,11 @@ class SavedQuestion(TimeStamped):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     collection = models.ForeignKey(
-        Collection, verbose_name=_("collection"), on_delete=models.CASCADE, related_name="questions"
+        Collection,
+        verbose_name=_("collection"),
+        on_delete=models.CASCADE,
+        related_name="questions",
+        db_index=False,  # rag_question_once begins with it
     )
     text = models.CharField(_("question"), max_length=500)
     # where its answer stands: somewhere in the document, or in this piece of its text; empty: not known yet

@@ -51,7 +51,12 @@ class RagflowDocument(models.Model):
         DONE = "done"
         FAILED = "failed"
 
-    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="handed_over")
+    generation = models.ForeignKey(
+        Generation,
+        on_delete=models.CASCADE,
+        related_name="handed_over",
+        db_index=False,  # rag_handed_over_once begins with it
+    )
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="handed_over")
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
     remote_id = models.CharField(max_length=64, blank=True)

@@ -11,13 +11,14 @@ from pathlib import Path
 from foundation.errors import InvalidInput
 from foundation.jail.each import Item, run_jailed_each
 from foundation.jail.limits import Limits
-from foundation.jail.run import CRASHED, TIMED_OUT, UNREADABLE, JailError, run_jailed
+from foundation.jail.run import JailError, run_jailed
 from foundation.told import gettext as _
 from foundation.told import ngettext
 from rag.parsed import ParsedBlock
 from rag.parsing import bounds
 from rag.parsing.inside.entry import READERS
 from rag.parsing.ocr import find_recogniser, recognise_page, recognise_picture
+from rag.parsing.refusals import BROKEN, EMPTY, SCANNED, TOO_LARGE, explain, refusal
 from rag.parsing.result import Parsed, Unshaped, place, unpack
 
 READ = "rag.parsing.inside.entry:read"
@@ -30,11 +31,6 @@ LIMITS = Limits(
 )
 BESIDE_OTHERS = replace(LIMITS, wall_s=15, cpu_s=12, output_bytes=20 * bounds.MEGABYTE)
 KIND_OF_ENDING = {"md": "markdown", "htm": "html"}
-ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_broken"
-UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
-ARCHIVE, ENTRIES, UNPACKED = "document_archive", "document_entries", "document_unpacked"
-CONTROLS, CELLS, NESTED = "document_controls", "document_cells", "document_nested"
-SLOW = "document_slow"
 _OF_MANY_PAGES = (b"%PDF-", b"PK\x03\x04")
 
 
@@ -64,20 +60,20 @@ def parse(
 ) -> Parsed:
     """What was found, its blocks in their order. `progress` hears how many of the pages that are pictures are
     read, and may end the reading by an exception. `read_pages`: who reads these pages; None: the machine's
-    text recognition. Raises InvalidInput with one of the codes above, or Unavailable.
+    text recognition. Raises InvalidInput with one of the codes of `rag.parsing.refusals`, or Unavailable.
     """
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
     if size > bounds.MOST_BYTES:
-        raise _refusal(TOO_LARGE)
+        raise refusal(TOO_LARGE)
     arguments = {"name": name[-255:], "declared_type": declared_type[:127]}
     try:
         limits = replace(LIMITS, cpu_s=_seconds_for(content, size))
         result = run_jailed(READ, files={"document": content}, arguments=arguments, limits=limits)
         parsed = unpack(result)
     except JailError as exc:
-        raise _explain(exc) from exc
+        raise explain(exc) from exc
     except Unshaped as exc:
-        raise _refusal(BROKEN) from exc
+        raise refusal(BROKEN) from exc
     notes = [_explain_note(note) for note in parsed.notes]
     if parsed.scanned_pages and read_pages is not None:
         read = read_pages(parsed)
@@ -90,7 +86,7 @@ def parse(
     if parsed.scanned_pages:
         parsed = _read_pictures(parsed, content, progress or (lambda done, total: None))
     if not parsed.blocks and not parsed.attachments:
-        raise _refusal(SCANNED if parsed.scanned_pages else EMPTY)
+        raise refusal(SCANNED if parsed.scanned_pages else EMPTY)
     if parsed.scanned_pages:
         notes.append(_tell_unread(len(parsed.scanned_pages)))
     return replace(parsed, notes=[note for note in notes if note])
@@ -196,74 +192,3 @@ def _explain_note(code: str) -> str:
         "hidden_sheets": _("Hidden sheets were left out."),
     }
     return texts.get(code, "")
-
-
-def _explain(error: JailError) -> InvalidInput:
-    if error.code in (CRASHED, UNREADABLE):
-        return _refusal(BROKEN)
-    if error.code == TIMED_OUT:
-        return _refusal(SLOW)
-    if error.code.startswith("document_") and error.code in _texts():
-        return _refusal(error.code)
-    return InvalidInput(error.message, code=TOO_LARGE)
-
-
-def _refusal(code: str) -> InvalidInput:
-    return InvalidInput(_texts()[code], code=code)
-
-
-def _texts() -> dict[str, str]:
-    """Reason → what whoever brought the file reads."""
-    return {
-        ARCHIVE: _(
-            "The file is an archive, which is not unpacked here. Unpack it, and add the files that are in it."
-        ),
-        ENTRIES: _(
-            "The file consists of more than %(count)d parts, which no office program writes. Save it again "
-            "in the program that it was made with, then add it again."
-        )
-        % {"count": bounds.MOST_ENTRIES},
-        UNPACKED: _("The file is packed, and unpacks to more than %(size)d MB. Divide it and add its parts.")
-        % {"size": bounds.MOST_UNPACKED_BYTES // bounds.MEGABYTE},
-        CONTROLS: _(
-            "The file is called a text but is full of control characters, as other kinds of files are. Save "
-            "it as text in UTF-8 and add it again."
-        ),
-        CELLS: _(
-            "The table is larger than can be read at once: at most %(columns)d columns and %(cells)d million "
-            "cells, the empty ones included. Divide it and add its parts."
-        )
-        % {"columns": bounds.MOST_COLUMNS, "cells": bounds.MOST_CELLS // bounds.MEGABYTE},
-        NESTED: _(
-            "What stands in the file is nested deeper than can be read. Save its text alone, and add that."
-        ),
-        SLOW: _(
-            "Reading the file took far longer than a file of its size takes, and was stopped. Divide it, or "
-            "save its text alone, and add that."
-        ),
-        ENCRYPTED: _("The file is protected by a password. Save it without one and add it again."),
-        EMPTY: _("There is no text in the file."),
-        BROKEN: _(
-            "The file is damaged and cannot be read. Save it again in the program that it was made with, "
-            "then add it again."
-        ),
-        UNKNOWN: _(
-            "Files of this kind cannot be read. Save it as PDF, Word (.docx), PowerPoint (.pptx), "
-            "Excel (.xlsx), CSV, HTML, Markdown, text or e-mail (.eml) and add it again."
-        ),
-        TOO_LARGE: _(
-            "The file holds more than can be read at once: at most %(size)d MB, %(pages)d pages and "
-            "%(characters)d million characters. Divide it and add its parts."
-        )
-        % {
-            "size": bounds.MOST_BYTES // bounds.MEGABYTE,
-            "pages": bounds.MOST_PAGES,
-            "characters": bounds.MOST_CHARACTERS // 1_000_000,
-        },
-        SCANNED: _("The pages of the file are pictures, and no text could be recognised in them.")
-        if find_recogniser()
-        else _(
-            "The pages of the file are pictures, and this installation has no text recognition. Add the file "
-            "with a text layer, or choose a vision model in the settings of the collection and try again."
-        ),
-    }

@@ -1,5 +1,4 @@
-"""The work of a collection's vectors: batches through the gateway's pipeline, two under way at once, so that
-the model does not wait while the last ones are written.
+"""The work of a collection's vectors: batches through the gateway's pipeline, some under way at once.
 
 What the words find does not wait for it. A model that is away, forbidden or too dear for now is asked again
 later, and the collection says why meanwhile. It gives its place up after a while, so that other tenants come
@@ -7,7 +6,6 @@ to theirs.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -24,6 +22,7 @@ from rag.engines.pgvector.vectors import take_into_graph
 from rag.models import Chunk, Collection, Document, Generation
 from rag.work.patience import write_alone
 from rag.work.paying import Bringer, find_payer
+from rag.work.slices import SLICE_S, work_off
 from rag.work_names import EMBED, REBUILD
 from tenants.work.runs import Run
 from tenants.work.services import order
@@ -31,9 +30,7 @@ from tenants.work.services import order
 T = TypeVar("T")
 SOURCE = "knowledge"  # on bills
 BATCH = 128  # texts
-AT_ONCE = 2  # batches
 DOCUMENTS_AT_ONCE = 10
-SLICE_S = 60.0  # after which others have their turn
 ASK_AGAIN_S = 900  # where waiting helps, or somebody may change something
 PAID_BY = [f"document__{name}" for name in ("created_by", "key_id", "project_id", "created_at")]
 REFUSALS = (QuotaExceeded, NotAllowed, NotFound)  # to one payer: another may be served
@@ -103,29 +100,20 @@ def _fill(run: Run, generation: Generation) -> bool:
     holds up nobody else's documents; what was refused to the first of them is raised when all others' are
     done.
     """
-    ends_at, is_over = time.monotonic() + SLICE_S, False
     refused: Refused = {}
-    flying: deque[Batch] = deque()
-    try:
-        while True:
-            while not is_over and len(flying) < AT_ONCE:
-                batch = _start_next(generation, flying, refused)
-                if batch is None:
-                    break
-                flying.append(batch)
-            if not flying:
-                if refused and not is_over:
-                    raise next(iter(refused.values()))
-                return not generations.list_wanting(generation, 1)
-            batch = flying.popleft()
-            try:
-                _land(run, generation, batch)
-            except REFUSALS as exc:
-                refused.setdefault(batch.bringer, exc)
-            is_over = time.monotonic() > ends_at
-    finally:
-        for batch in flying:
-            batch.pending.cancel()
+
+    def begin(flying: Sequence[Batch]) -> Batch | None:
+        return _start_next(generation, flying, refused)
+
+    def land(batch: Batch) -> None:
+        try:
+            _land(run, generation, batch)
+        except REFUSALS as exc:
+            refused.setdefault(batch.bringer, exc)
+
+    if work_off(begin, land) and refused:
+        raise next(iter(refused.values()))
+    return not generations.list_wanting(generation, 1)
 
 
 def _start_next(generation: Generation, flying: Sequence[Batch], refused: Refused) -> Batch | None:

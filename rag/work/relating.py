@@ -23,8 +23,9 @@ from gateway.vectors import Payer
 from rag.graph import relations
 from rag.graph.reading import FORM, MOST_TOKENS, Found, Passage, read_answer, write_messages
 from rag.models import Collection
-from rag.work.embedding import LONG_TEXT, SLICE_S, SOURCE
+from rag.work.embedding import LONG_TEXT, SOURCE
 from rag.work.patience import write_alone
+from rag.work.slices import SLICE_S
 from rag.work_names import RELATE
 from tenants.context import current_tenant
 from tenants.local.models import Work

@@ -9,9 +9,8 @@ row, which costs one page.
 
 import base64
 import hashlib
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -33,6 +32,7 @@ from rag.work.embedding import SOURCE
 from rag.work.paying import Bringer, find_payer
 from rag.work.reading import note_failure as note_failed_reading
 from rag.work.scans import Outcome, as_arguments, list_readings
+from rag.work.slices import work_off
 from rag.work_names import READ, TRANSCRIBE
 from tenants.files.models import File
 from tenants.files.selectors import get_place
@@ -42,8 +42,6 @@ from tenants.work.runs import Run
 from tenants.work.services import order
 
 DRAW = "rag.parsing.inside.pictures:draw"
-AT_ONCE = 2  # pages
-SLICE_S = 60.0  # after which others have their turn
 LONGEST_WAIT_S = 600  # that a refusal may name and be asked again after; else it is told
 MOST_TOKENS = 8_192  # of a page
 NO_TEXT = "[no text]"
@@ -68,7 +66,7 @@ class Answer:
 class Asking:
     page: int
     page_hash: str
-    pending: Pending
+    pending: Pending | None
 
 
 @dataclass(slots=True)
@@ -134,28 +132,21 @@ def _fill(run: Run, scan: Scan) -> bool:
     payer = _payer_of(scan.document)
     known = set(list_readings(scan.document, scan.content_hash, scan.model).values_list("page", flat=True))
     waiting = deque(page for page in scan.pages if page not in known)
-    ends_at, before = time.monotonic() + SLICE_S, len(scan.pages) - len(waiting)
-    done = before
-    flying: deque[Asking] = deque()
-    try:
-        while True:
-            run.progress("pages", done, len(scan.pages))
-            while waiting and len(flying) < AT_ONCE:
-                has_begun = flying or done > before
-                if has_begun and time.monotonic() > ends_at:
-                    break
-                asking = _begin(run, scan, payer, waiting.popleft())
-                if asking is None:
-                    done += 1
-                else:
-                    flying.append(asking)
-            if not flying:
-                return not waiting
-            _land(run, scan, flying.popleft())
-            done += 1
-    finally:
-        for asking in flying:
-            asking.pending.cancel()
+    done = len(scan.pages) - len(waiting)
+    run.progress("pages", done, len(scan.pages))
+
+    def begin(_flying: Sequence[Asking]) -> Asking | None:
+        return _begin(run, scan, payer, waiting.popleft()) if waiting else None
+
+    def land(asking: Asking) -> None:
+        nonlocal done
+        if asking.pending is not None:
+            _land(run, scan, asking, asking.pending)
+        done += 1
+        run.progress("pages", done, len(scan.pages))
+
+    work_off(begin, land)
+    return not waiting
 
 
 def _payer_of(document: Document) -> Payer:
@@ -166,8 +157,8 @@ def _payer_of(document: Document) -> Payer:
     )
 
 
-def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking | None:
-    """None where the page needs no answer: it cannot be drawn, or was read before."""
+def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking:
+    """Nothing is pending where the page needs no answer: it cannot be drawn, or was read before."""
     try:
         picture = run_jailed(
             DRAW,
@@ -177,7 +168,7 @@ def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking | None:
         )
     except JailError:
         _keep(run, scan, page, "", Outcome.UNDRAWN, "")
-        return None
+        return Asking(page, "", None)
     run.check()
     page_hash = hashlib.sha256(picture).hexdigest()
     same = PageReading.objects.filter(
@@ -186,7 +177,7 @@ def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking | None:
     twin = same.exclude(outcome__in=PageReading.UNREAD).first()
     if twin is not None:
         _keep(run, scan, page, page_hash, Outcome(twin.outcome), twin.text)
-        return None
+        return Asking(page, page_hash, None)
     return Asking(page, page_hash, Pending(_asker(payer, scan.model, picture)))
 
 
@@ -218,11 +209,11 @@ def _asker(payer: Payer, model: str, picture: bytes) -> Callable[..., Any]:
     return work
 
 
-def _land(run: Run, scan: Scan, asking: Asking) -> None:
+def _land(run: Run, scan: Scan, asking: Asking, pending: Pending) -> None:
     try:
-        answer = cast(Answer, asking.pending.wait(run.check))
+        answer = cast(Answer, pending.wait(run.check))
     finally:
-        run.spend(asking.pending.cost)
+        run.spend(pending.cost)
     text = bare(answer.text).replace("\0", "")
     outcome = _judge(text, answer.end, is_long=len(answer.text) > MOST_CHARACTERS)
     kept = text if outcome in (Outcome.READ, Outcome.CUT) else ""

@@ -81,10 +81,7 @@ def test_so_is_one_of_the_kind_before_tools(is_cut):
 
 
 NO_JSON = {
-    "python": ["{'a", "': 1}"],
     "a name of python": ['{"a": ', "None}"],
-    "a list": ["[1, 2]"],
-    "a text": ["Paris"],
     "two": ['{"a": 1}', '{"b": 2}'],
     "a comma too many": ['{"a": 1,', "}"],
     "no colon": ['{"a"', " 1}"],
@@ -102,6 +99,24 @@ def test_arguments_that_are_no_json_never_reach_a_client_that_reads_them_as_they
     assert reason == "error" and "no JSON" in events[-1]["error"]["message"]
     pieces = [one["delta"]["partial_json"] for one in events if one.get("delta", {}).get("partial_json")]
     assert pieces == arguments[: len(pieces)] and len(pieces) < len(arguments)
+
+
+FROM_THE_BEGINNING = {
+    "python": ["{", "'a", "': 1}"],
+    "a list": ["[1,", ' "2"]'],
+    "a text": ["Paris\n"],
+    "json twice": ['"{\\"a\\"', ': 1}"'],
+}
+
+
+@KINDS
+@pytest.mark.parametrize("arguments", FROM_THE_BEGINNING.values(), ids=FROM_THE_BEGINNING)
+def test_what_is_no_json_from_the_beginning_is_told_as_in_whole_answers(arguments, kind):
+    """An agent's tool refuses it, and the model is told: it can write the call anew."""
+    reason, events = told_to("anthropic", kind, [*SAYS[kind](*arguments), *ENDS[kind]])
+    pieces = [one["delta"]["partial_json"] for one in events if one.get("delta", {}).get("partial_json")]
+    assert reason == "tool_use"
+    assert [json.loads(piece) for piece in pieces] == [{"INVALID_JSON": "".join(arguments)}]
 
 
 def test_the_official_client_tells_an_error_of_ours():

@@ -31,6 +31,23 @@ WITHOUT_GATE = (
     "from config import gate; gate.Gate.enter_at_once = lambda self, host: True; gate.Gate.leave = lambda "
     "self, host: None"
 )
+# once the folder `take` is there, it takes every connection of the pool, and says how many there were
+TAKES_ALL = """
+import threading, time
+from pathlib import Path
+def take_all(folder=Path({folder!r})):
+    from django.db import connection
+    while not (folder / "take").exists():
+        time.sleep(0.02)
+    pool, held = connection.pool, []
+    try:
+        while True:
+            held.append(pool.getconn(timeout=1))
+    except Exception:
+        (folder / "found").write_text(str(len(held)))
+    time.sleep({patience_s})
+threading.Thread(target=take_all, daemon=True).start()
+"""
 PATIENCE_S = 90
 
 
@@ -124,6 +141,43 @@ def test_a_database_that_gives_no_connection_is_an_outage_and_no_fault(house, co
         for answer in pages
         if answer.status_code == 503
     )
+
+
+def test_every_connection_comes_back_and_a_stream_needs_none(house, cookie, tmp_path):
+    """Whoever hangs up: in a page, in an event stream that is read or not, in an answer of `/v1`. Then all
+    connections are taken while an answer is on its way: it asks after its caller's rights, ends, and is
+    billed.
+    """
+    pool = POOL.format(pool={"timeout": 1})
+    events = "/m/00000000-0000-0000-0000-000000000000/events/"
+    body = {"model": "mock-tokens-60-50", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    key = {"Authorization": f"Bearer {house.keys[TENANTS[0]]}"}
+    taker = TAKES_ALL.format(folder=str(tmp_path), patience_s=PATIENCE_S)
+    with house_with_bug(house, pool + taker) as running:
+        for path in ["/", "/usage/", events, "/healthz/ready"] * 10:
+            with socket.create_connection(("127.0.0.1", running.port)) as visit:
+                visit.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{_lines(cookie)}\r\n".encode())
+        client = running.stack.enter_context(
+            httpx.Client(base_url=running.base_url, headers=key, timeout=PATIENCE_S)
+        )
+        for _visit in range(5):
+            with client.stream("POST", "/chat/completions", json=body) as answer:
+                assert next(answer.iter_lines())
+        with client.stream("POST", "/chat/completions", json=body) as answer:
+            lines = answer.iter_lines()
+            assert next(lines).startswith("data: ")
+            (tmp_path / "take").touch()
+            told = [line for line in lines if line]
+        assert told[-1] == "data: [DONE]" and len(told) > 60
+        end = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "found").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert (tmp_path / "found").read_text() == str(settings.DATABASE_POOL["max_size"])
+        assert {answer.status_code for answer in ask(running.port, ["/"], cookie)} == {503}, "none is left"
+
+
+def _lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 # -- bodies on real sockets ----------------------------------------------------------------------------------

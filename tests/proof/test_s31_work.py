@@ -44,6 +44,7 @@ from tests.work_kinds import (
     STEPS,
     count_effects,
 )
+from usage.platform.models import Process
 
 NIGHT = os.environ.get("ATRIUM_PROOF") == "night"
 PIECES, KILLS = (400, 100) if NIGHT else (30, 8)
@@ -280,10 +281,11 @@ def test_a_tenant_whose_schema_fails_keeps_no_other_waiting():
     assert role not in [turn.role for turn in list_turns(QUEUE)], "it waits before the next look"
 
 
-def test_a_worker_of_the_command_line_does_the_work_of_its_queues(tmp_path):
+def test_a_worker_of_the_command_line_does_its_work_and_signs_off(tmp_path):
     with tenant("acme"):
         row = order(NOTE)
-        program = PLANTED.format(bug="import tests.work_kinds")
+        with_loop = "import tests.work_kinds, gateway.loop; gateway.loop.ensure_loop('s31')"
+        program = PLANTED.format(bug=with_loop)
         environment = {name: text for name, text in os.environ.items() if name != "ATRIUM_OWNER_DATABASE_URL"}
         with (tmp_path / "log").open("w") as log:
             worker = subprocess.Popen(
@@ -304,3 +306,5 @@ def test_a_worker_of_the_command_line_does_the_work_of_its_queues(tmp_path):
                 worker.wait()
         assert Work.objects.get(pk=hang.pk).state == Work.State.QUEUED, "what it had is given back"
     assert "Traceback" not in (tmp_path / "log").read_text()
+    with platform():
+        assert Process.objects.get(kind="s31").ended_at is not None, "nobody waits for its lease to end"

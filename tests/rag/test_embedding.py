@@ -18,6 +18,7 @@ from accounts.services import (
     revoke_api_key,
     set_project_member,
 )
+from foundation import endings
 from foundation.errors import NotAllowed
 from gateway import loop
 from gateway.vectors import Payer, embed_now, rerank_now
@@ -28,7 +29,7 @@ from rag.intake import add_file, rebuild_collection
 from rag.models import Collection, Generation, Vector384
 from rag.progress import describe_collection, describe_document
 from rag.services import create_collection, delete_collection
-from rag.work import embedding
+from rag.work import embedding, slices
 from rag.work_names import EMBED
 from tenants.context import platform, tenant
 from tenants.local.models import Work
@@ -67,7 +68,7 @@ def office(house, django_db_blocker):
             ]
     yield SimpleNamespace(slug=slug, erin=people[0], finn=people[1])
     with django_db_blocker.unblock():
-        asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
+        endings.end()
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_a_model_that_is_gone_is_asked_again_later(office, collection):
 
 def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
     monkeypatch.setattr(embedding, "BATCH", 2)
-    monkeypatch.setattr(embedding, "SLICE_S", 0.0)
+    monkeypatch.setattr(slices, "SLICE_S", 0.0)
     add(collection, office.erin, *range(5))
     work_off(most=20)
     assert Vector384.objects.count() == 5

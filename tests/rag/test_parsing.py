@@ -14,6 +14,7 @@ from foundation.jail.inside import Refused
 from foundation.jail.limits import Limits
 from rag.parsing import bounds, ocr, run
 from rag.parsing.inside import entry
+from rag.parsing.refusals import refusal
 from rag.parsing.result import Parsed, Unshaped, unpack
 from rag.parsing.run import parse
 from tests.rag import papers
@@ -353,7 +354,7 @@ def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
 def test_what_cannot_be_read_says_why(content, code):
     with pytest.raises(Refused, match=f"^{code}$"):
         read_here(content, "letter.docx")
-    assert str(run._refusal(code).message).endswith(".")
+    assert str(refusal(code).message).endswith(".")
 
 
 def test_a_text_of_control_characters_is_called_so():
@@ -392,7 +393,7 @@ def test_what_is_nested_or_wide_beyond_reason_is_refused_before_it_costs(content
     monkeypatch.setattr(bounds, "MOST_CELLS", 100_000)
     with pytest.raises(Refused, match=code):
         read_here(content, "table.csv")
-    assert run._refusal(code).message
+    assert refusal(code).message
 
 
 def test_a_text_that_costs_more_than_its_length_wants_is_stopped(monkeypatch):

@@ -20,8 +20,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.services import create_api_key, create_user
+from foundation import endings
 from foundation.errors import Conflict, InvalidInput, NotAllowed
-from gateway import loop
 from rag import relating
 from rag.engines import Question
 from rag.engines.table import engine_of
@@ -133,8 +133,7 @@ def office(django_db_setup, django_db_blocker):
                 finn = create_user(actor=None, email=f"finn@{slug}.example", name="Finn", roles=["user"])
         yield SimpleNamespace(slug=slug, reader=reader, erin=erin, finn=finn)
         with django_db_blocker.unblock():
-            loop.ensure_loop()
-            asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
+            endings.end()
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import random
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.services.grants import grant
 from foundation.errors import Conflict, InvalidInput
 from rag.engines import Question
-from rag.engines.pgvector import PgvectorEngine, generations, search, vectors
+from rag.engines.pgvector import PgvectorEngine, generations, search, statements, vectors
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.fusion import fuse, weigh
 from rag.models import DIMENSIONS, Block, Chunk, Collection, Generation, Vector384, Vector768
@@ -107,6 +108,19 @@ def test_a_filter_that_matches_nothing_finds_nothing(collection, add):
     embed_all(collection, {"Leave": axis(1)})
     assert find(axis(1), metadata={"year": 2024}) == find(axis(1), document_ids=[document.pk]) == ["Leave"]
     assert find(axis(1), metadata={"year": 2025}) == find(axis(1), document_ids=[]) == []
+
+
+@pytest.mark.parametrize("most", [statements.MOST_LISTED, 1])
+def test_what_a_filter_leaves_is_found_once_where_it_is_not_much(collection, add, monkeypatch, most):
+    """Both legs and the graph ask for it; of more, each by itself."""
+    monkeypatch.setattr(statements, "MOST_LISTED", most)
+    for title, year in (("Old", 2023), ("Leave", 2024), ("Travel", 2024)):
+        add(collection, title, f"{title} of Anna Schmidt, the travel agent", metadata={"year": year})
+    embed_all(collection, {"Old": axis(1), "Leave": axis(1, 1), "Travel": axis(1, 0.1)})
+    with CaptureQueriesContext(connection) as asked:
+        assert find(axis(1), "travel", metadata={"year": 2024}, count=10) == ["Travel", "Leave"]
+    looked = sum("FROM allowed" in query["sql"] for query in asked)
+    assert looked == 1 if most > 1 else looked > 3
 
 
 def test_vectors_of_another_model_are_not_compared(collection, make_collection, add):

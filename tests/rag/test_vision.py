@@ -2,7 +2,6 @@
 said where it does not come to that. In a tenant of its own, with the mock as its model server.
 """
 
-import asyncio
 import io
 from decimal import Decimal
 from types import SimpleNamespace
@@ -12,8 +11,8 @@ import pytest
 from PIL import Image
 
 from accounts.services import create_user
+from foundation import endings
 from foundation.errors import Unavailable
-from gateway import loop
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, cancel_document, retry_document
@@ -21,7 +20,7 @@ from rag.models import Collection, Document, PageReading
 from rag.progress import describe_document
 from rag.services import create_collection, delete_collection
 from rag.sources import Span, find_page, list_boxes
-from rag.work import transcribing
+from rag.work import slices, transcribing
 from rag.work_names import TRANSCRIBE
 from tenants.context import platform, tenant
 from tenants.local.models import Work
@@ -58,7 +57,7 @@ def office(house, django_db_blocker):
             )
     yield SimpleNamespace(slug=slug, erin=erin, finn=finn, mock=house.mock)
     with django_db_blocker.unblock():
-        asyncio.run_coroutine_threadsafe(loop.stop_loop(), loop._running_loop()).result(15)
+        endings.end()
 
 
 @pytest.fixture
@@ -132,7 +131,7 @@ def set_price_of_pages(office, person, limit: str):
 
 def test_what_was_paid_for_is_not_asked_for_again(office, collection, monkeypatch):
     """A worker that dies after one of three answers; then the same pages in another version of the file."""
-    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
     keep, kept = transcribing._keep, []
 
     def die_after_one(*arguments) -> None:
@@ -163,8 +162,8 @@ def test_what_was_paid_for_is_not_asked_for_again(office, collection, monkeypatc
 
 
 def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
-    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
-    monkeypatch.setattr(transcribing, "SLICE_S", 0.0)
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
+    monkeypatch.setattr(slices, "SLICE_S", 0.0)
     document = add_pdf(collection, office.finn, 1, 2, 7)
     assert work_off() == 5, "read, three pages, read"
     assert told_of(document)[:2] == (State.READY, 1) and asked(office) == 3

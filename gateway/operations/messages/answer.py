@@ -10,6 +10,7 @@ from gateway.answers.whole import nonsense
 from gateway.calls import Call
 from gateway.operations.chat_completions.answer import read_checked
 from gateway.operations.chat_completions.parts import find_reasoning
+from gateway.operations.messages.arguments import NO_JSON
 from usage.pricing import Usage
 
 # Reasons for an end of which OpenAI knows no word; where a provider says them, they stand beside OpenAI's.
@@ -22,7 +23,6 @@ REASONS = {
 }
 END, STOPPED = "end_turn", "stop_sequence"
 FOUND = ("stop_reason", "matched_stop")  # the sequence that was found, in vLLM's and in SGLang's words
-NO_JSON = "INVALID_JSON"  # as Anthropic's own description names arguments that are none
 
 
 def read_answer(call: Call, raw: bytes) -> bytes:

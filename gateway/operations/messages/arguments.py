@@ -1,5 +1,6 @@
 """Arguments of a call as they come piece by piece, for clients that read them at once: JSON so far, or an
-error before a piece goes out that makes them none.
+error before a piece goes out that makes them none. What is none from its beginning (a list, a text, Python's
+way of writing) goes out whole under NO_JSON, as in whole answers: the model that wrote it can be told so.
 
 Covers: what cannot be the beginning of a JSON object; bare control characters in texts, which are escaped.
 Does not cover: halves of emojis in escapes, names that come twice.
@@ -9,7 +10,10 @@ import json
 import re
 from enum import Enum, auto
 
+from gateway.answers.json_text import write_json
+
 MOST_DEPTH = 200  # what Anthropic's client for Python reads
+NO_JSON = "INVALID_JSON"  # as Anthropic's own description names arguments that are none
 MOST_WORD = 400  # characters of a number
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]+')
 _SPACE = re.compile(r"[ \t\r\n]+")
@@ -51,6 +55,11 @@ class Arguments:
     def is_whole(self) -> bool:
         """Whether the object has ended."""
         return self._awaited is _Awaited.NOTHING
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether more has come than the mark with which every object begins."""
+        return self._in_string or self._awaited not in (_Awaited.OBJECT, _Awaited.NAME_OR_END)
 
     def add(self, piece: str) -> str:
         """The piece as it goes out. Raises ValueError where the arguments cannot become JSON any more."""
@@ -128,3 +137,40 @@ class Arguments:
     def _may_end(self, mark: str) -> bool:
         empty = _Awaited.NAME_OR_END if mark == "}" else _Awaited.VALUE_OR_END
         return self._awaited in (_Awaited.NEXT, empty)
+
+
+class Outgoing:
+    """Arguments of one call as they go out."""
+
+    __slots__ = ("_held", "_is_json", "_read")
+
+    def __init__(self) -> None:
+        self._read = Arguments()
+        self._held: list[str] = []  # what every object begins with, or all where it is no JSON
+        self._is_json = True
+
+    @property
+    def is_whole(self) -> bool:
+        return self._is_json and self._read.is_whole
+
+    def add(self, piece: str) -> str:
+        """What goes out now. Raises ValueError where what went out cannot become JSON any more."""
+        is_told = self._read.has_begun
+        if self._is_json:
+            try:
+                piece = self._read.add(piece)
+            except ValueError:
+                if is_told:
+                    raise
+                self._is_json = False
+        self._held.append(piece)
+        return self._give() if self._is_json and self._read.has_begun else ""
+
+    def end(self) -> str:
+        """What goes out when no more comes. Raises ValueError for what cannot be written."""
+        held = self._give()
+        return held if self._is_json or not held else write_json({NO_JSON: held}).decode()
+
+    def _give(self) -> str:
+        held, self._held = "".join(self._held), []
+        return held

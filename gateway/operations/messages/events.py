@@ -7,7 +7,7 @@ Pieces of text that differ from the last in nothing else pass unread, as they do
 OpenAI's servers may tell several calls at once, piece by piece, and a block that was closed is not gone on
 with: while the arguments of a call are not whole, whatever else is told waits, each call's pieces together.
 Whatever a server sends, each piece is put off once at most, and read once. Arguments that cannot become JSON
-any more end the stream with an error before they go out: clients read them as they come.
+any more, when a part of them has gone out, end the stream with an error: clients read them as they come.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ from gateway.answers.whole import nonsense
 from gateway.calls import Call, Chunk
 from gateway.operations.chat_completions.parts import find_reasoning
 from gateway.operations.messages.answer import END, name_answer, name_end, usage_body, write_event
-from gateway.operations.messages.arguments import Arguments
+from gateway.operations.messages.arguments import Outgoing
 from gateway.operations.messages.errors import error_event
 from usage.pricing import Usage
 
@@ -48,7 +48,7 @@ class Events:
         self._calls: set[int] = set()  # the numbers of those that have begun
         self._unnamed: dict[int, list[dict[str, Any]]] = {}  # the pieces of calls whose names have not come
         self._call_open = -1  # the number of the one whose block is open
-        self._arguments = Arguments()  # of that, so far
+        self._arguments = Outgoing()  # of that, so far
         self._waiting: deque[tuple[str, list[Any]]] = deque()  # what comes behind it: a kind, and its pieces
         self._later: dict[int, list[dict[str, Any]]] = {}  # those of calls, by their numbers
         self._waiting_pieces = 0
@@ -184,13 +184,14 @@ class Events:
             self._start({"type": "tool_use", **named, "input": {}}, parts)
             self._calls.add(number)
             self._call_open = number
-            self._arguments = Arguments()
+            self._arguments = Outgoing()
         if arguments := function.get("arguments"):
             try:
                 told = self._arguments.add(arguments)
             except ValueError as exc:
                 raise _no_json() from exc
-            parts.append(self._piece(type="input_json_delta", partial_json=told))
+            if told:
+                parts.append(self._piece(type="input_json_delta", partial_json=told))
 
     def _check_named(self) -> None:
         """A call without a name is left out beside others. Raises ValueError where there is no other."""
@@ -213,6 +214,8 @@ class Events:
         parts.append(write_event(START, index=self._place, content_block=block))
 
     def _close(self, parts: list[bytes]) -> None:
+        if self._open == "tool_use" and (rest := self._arguments.end()):
+            parts.append(self._piece(type="input_json_delta", partial_json=rest))
         if self._open:
             parts.append(write_event(STOP, index=self._place))
         self._open = ""

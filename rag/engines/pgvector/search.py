@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from threading import Lock
 
@@ -28,8 +28,18 @@ MAX_COUNT = 100
 MAX_QUESTION = 2_000  # characters that are looked at
 KEPT_ANALYZERS = 100
 
+Ranking = list[tuple[int, float]]  # chunks and their scores, the best first
 _analyzers: OrderedDict[tuple[str, int, int], Analyzer] = OrderedDict()
 _reading = Lock()  # of the analyzers, which are not for several threads
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the legs found, by chunk: BM25, the cosines of each embedding model, the generation."""
+
+    words: dict[int, float]
+    similarities: list[dict[int, float]]
+    origin: dict[int, int]
 
 
 @transaction.atomic
@@ -44,38 +54,59 @@ def search(question: Question) -> list[Hit]:
         where = Where.of(question)
     except EmptyResultSet:
         return []
-    generations = {
-        row.pk: row
-        for row in Generation.objects.filter(pk__in=question.collections.values("active_generation"))
-        .select_related("collection")
-        .defer("lexicon")
-    }
-    words = [] if question.leg == "vectors" else _find_by_words(question, generations.values(), where)
-    vectors = [] if question.leg == "words" else _find_by_vectors(question, generations.values(), where)
-    origin = {chunk: generation for rows in (words, *vectors) for chunk, generation, _score in rows}
-    languages = _languages_of(generations.values())
-    language = detect_language(question.text, languages)
-
-    def weight_of(chunk_id: int) -> float:
-        weights = generations[origin[chunk_id]].weights
-        return weights.get(language) or fmean(weights.values() or [UNCHECKED])
-
-    word_scores = {chunk: score for chunk, _generation, score in words}
-    similarities = [{chunk: score for chunk, _generation, score in rows} for rows in vectors]
-    ranking = fuse(word_scores, similarities, weight_of)
-    rows = _read_rows(ranking[: max(question.count, LOOKED_AT)], where)
-    if word_scores and similarities:
-        texts = {key: "\n".join([row[3], *row[5], row[4]]) for key, row in rows.items()}
-        ranking = rank_by_letters(question.text, language, ranking, texts)
-    ways: Mapping[int, tuple[str, ...]] = {}
-    if question.follows_names and question.count > following.KEPT:
-        reached = graph.reach(where.fetch_of, dict(ranking[: following.KEPT]))
-        ranking, ways = following.insert(ranking, reached)
+    if where.chunk_ids == []:
+        return []
+    generations = _list_generations(question)
+    found = _find(question, generations, where)
+    ranking, rows = _rank(question, generations, found, where)
+    ranking, ways = _follow_names(question, ranking, where)
     ranking = ranking[: question.count]
     rows |= _read_rows([entry for entry in ranking if entry[0] not in rows], where)
-    by_meaning = {key: value for leg in similarities for key, value in leg.items()}
-    hits = _show(ranking, word_scores, by_meaning, rows)
+    hits = _show(ranking, found, rows)
     return [replace(hit, names=ways.get(hit.chunk_id, ())) for hit in hits]
+
+
+def _list_generations(question: Question) -> dict[int, Generation]:
+    """Those that answer, by their ids."""
+    rows = Generation.objects.filter(pk__in=question.collections.values("active_generation"))
+    return {row.pk: row for row in rows.select_related("collection").defer("lexicon")}
+
+
+def _find(question: Question, generations: Mapping[int, Generation], where: Where) -> Found:
+    words = [] if question.leg == "vectors" else _find_by_words(question, generations.values(), where)
+    vectors = [] if question.leg == "words" else _find_by_vectors(question, generations.values(), where)
+    return Found(
+        words={chunk: score for chunk, _generation, score in words},
+        similarities=[{chunk: score for chunk, _generation, score in rows} for rows in vectors],
+        origin={chunk: generation for rows in (words, *vectors) for chunk, generation, _score in rows},
+    )
+
+
+def _rank(
+    question: Question, generations: Mapping[int, Generation], found: Found, where: Where
+) -> tuple[Ranking, dict[int, tuple]]:
+    """The ranking of both legs, and the rows of its beginning."""
+    language = detect_language(question.text, _languages_of(generations.values()))
+
+    def weight_of(chunk_id: int) -> float:
+        weights = generations[found.origin[chunk_id]].weights
+        return weights.get(language) or fmean(weights.values() or [UNCHECKED])
+
+    ranking = fuse(found.words, found.similarities, weight_of)
+    rows = _read_rows(ranking[: max(question.count, LOOKED_AT)], where)
+    if found.words and found.similarities:
+        texts = {key: "\n".join([row[3], *row[5], row[4]]) for key, row in rows.items()}
+        ranking = rank_by_letters(question.text, language, ranking, texts)
+    return ranking, rows
+
+
+def _follow_names(
+    question: Question, ranking: Ranking, where: Where
+) -> tuple[Ranking, Mapping[int, tuple[str, ...]]]:
+    """The ranking with what the graph adds, and the names that led there."""
+    if not question.follows_names or question.count <= following.KEPT:
+        return ranking, {}
+    return following.insert(ranking, graph.reach(where.fetch_of, dict(ranking[: following.KEPT])))
 
 
 def _languages_of(generations: Iterable[Generation]) -> list[str]:
@@ -145,17 +176,13 @@ def _read_rows(ranking: Sequence[tuple[int, float]], where: Where) -> dict[int, 
     return {row[0]: row for row in where.fetch(statements.HITS, [[chunk for chunk, _score in ranking]])}
 
 
-def _show(
-    ranking: Sequence[tuple[int, float]],
-    word_scores: dict[int, float],
-    similarities: dict[int, float],
-    rows: dict[int, tuple],
-) -> list[Hit]:
+def _show(ranking: Ranking, found: Found, rows: dict[int, tuple]) -> list[Hit]:
+    similarities = {key: value for leg in found.similarities for key, value in leg.items()}
     hits = []
     for chunk, score in ranking:
         if row := rows.get(chunk):
             _id, document, collection, title, text, headings, *_span = row
-            scores = (score, word_scores.get(chunk, 0.0), similarities.get(chunk))
+            scores = (score, found.words.get(chunk, 0.0), similarities.get(chunk))
             place = (row[6], row[7], row[8], row[9])
             hits.append(Hit(chunk, document, collection, title, text, tuple(headings), *place, *scores))
     return hits
