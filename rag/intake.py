@@ -24,6 +24,7 @@ from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
 from rag.services import PURPOSE, add_document, forget_files, lock_collection
+from rag.twins import note_twin
 from rag.work_names import READ, READING, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
@@ -88,7 +89,10 @@ def _add(actor: User | None, collection: Collection, file: File, **columns: obje
         **(_booked() | columns),  # type: ignore[arg-type]  # of Document
     )
     if not is_new and document.file_id != file.pk:
-        forget_files([file])
+        if file.purpose == PURPOSE:
+            forget_files([file])
+        else:
+            note_twin(document, file)
     if is_new:
         _order(actor, document)
     elif document.state in UNREAD:

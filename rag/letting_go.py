@@ -1,4 +1,6 @@
-"""A file that its owner deletes at /v1/files goes from the collections in which they may delete documents."""
+"""A file that its owner deletes at /v1/files goes from the collections in which they may delete documents. A
+document stays where another file of the same bytes was brought, too.
+"""
 
 from uuid import UUID
 
@@ -6,6 +8,7 @@ from accounts.selectors.people import get_known_user
 from rag.models import Document
 from rag.rights import may_edit
 from rag.services import delete_document
+from rag.twins import leave_to_twin
 from tenants.files.models import File
 from tenants.files.uses import lets_go
 
@@ -14,5 +17,7 @@ from tenants.files.uses import lets_go
 def forget_documents(user_id: UUID, file: File) -> None:
     user = get_known_user(user_id)
     for document in Document.objects.filter(file=file).select_related("collection"):
-        if may_edit(user, document.collection, "rag.delete_document"):
+        if may_edit(user, document.collection, "rag.delete_document") and not leave_to_twin(
+            document, file.pk
+        ):
             delete_document(actor=user, document=document)

@@ -53,6 +53,8 @@ class Document(TimeStamped):
         on_delete=models.PROTECT,
         related_name="+",
     )
+    # files of the same bytes that were brought, too (rag.twins)
+    twins = ArrayField(models.UUIDField(), default=list, db_default=[], editable=False)
     # the mail or archive that brought it
     parent = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="attachments"

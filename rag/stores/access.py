@@ -8,21 +8,19 @@ from uuid import UUID
 from auditlog.context import set_actor
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.refusals import texts_by_field
 from foundation.told import gettext as _
 from gateway.calls import Principal
-from gateway.files.shapes import PURPOSES
 from gateway.files.steps import on_database
 from gateway.request import Request
 from rag.booking import booked_on
 from rag.models import Collection, Document
 from rag.selectors import list_visible_collections
 from rag.stores.ids import FILE, SHOWN_ID, STORE, read_id, unknown_file, unknown_store
-from tenants.files.selectors import find_own_file
 
 R = TypeVar("R")
 POLL_AFTER = (b"openai-poll-after-ms", b"500")  # heeded by clients that wait until something is read
@@ -76,14 +74,12 @@ def list_files(store: Collection) -> QuerySet[Any]:
     return rows.annotate(shown_id=SHOWN_ID)
 
 
-def get_file(user: User, store: Collection, text: str) -> Document:
-    """Also by another file of one's own with the same bytes, which the store keeps once. Raises NotFound."""
+def get_file(store: Collection, text: str) -> Document:
+    """Also by another file of the same bytes that was added, too. Raises NotFound."""
     pk = read_id(text, FILE)
     if pk is None:
         raise unknown_file(text)
-    row = list_files(store).filter(shown_id=pk).first()
-    if row is None and (own := find_own_file(user.pk, PURPOSES, pk)) is not None:
-        row = list_files(store).filter(content_hash=own.sha256).first()
+    row = list_files(store).filter(Q(shown_id=pk) | Q(twins__contains=[pk])).first()
     if row is None:
         raise unknown_file(text)
     return row

@@ -18,6 +18,7 @@ from gateway.routes import route
 from rag.changes import change_document
 from rag.intake import add_file
 from rag.models import Collection, Document
+from rag.rights import require_edit
 from rag.services import delete_document
 from rag.stores.access import POLL_AFTER, get_file, get_store, list_files, step
 from rag.stores.bodies import (
@@ -28,9 +29,10 @@ from rag.stores.bodies import (
     read_file,
     read_pairs,
 )
-from rag.stores.ids import FILE
+from rag.stores.ids import FILE, read_id
 from rag.stores.pages import page_of_files
 from rag.stores.shapes import STATES, show_files, show_list
+from rag.twins import leave_to_twin
 from tenants.files.selectors import find_own_file
 
 FILES = "vector_stores/{vector_store_id}/files"
@@ -110,7 +112,7 @@ async def show_one(request: Request, vector_store_id: str, file_id: str) -> None
 
 
 def _show(user: User, project_id: UUID, text: str, file_text: str) -> dict[str, Any]:
-    document = get_file(user, get_store(user, project_id, text), file_text)
+    document = get_file(get_store(user, project_id, text), file_text)
     return show_files([document], file_text)[0]
 
 
@@ -125,7 +127,7 @@ async def change(request: Request, vector_store_id: str, file_id: str) -> None:
 
 def _change(user: User, project_id: UUID, text: str, file_text: str, attributes: Any) -> dict[str, Any]:
     """All of them are replaced."""
-    document = get_file(user, get_store(user, project_id, text), file_text)
+    document = get_file(get_store(user, project_id, text), file_text)
     change_document(actor=user, document=document, metadata=attributes)
     return show_files([document], file_text)[0]
 
@@ -140,8 +142,11 @@ async def delete(request: Request, vector_store_id: str, file_id: str) -> None:
 
 
 def _delete(user: User, project_id: UUID, text: str, file_text: str) -> None:
-    document = get_file(user, get_store(user, project_id, text), file_text)
-    delete_document(actor=user, document=document)
+    document = get_file(get_store(user, project_id, text), file_text)
+    require_edit(user, document.collection, "rag.delete_document")
+    pk = read_id(file_text, FILE)
+    if document.file_id is None or pk == document.pk or not leave_to_twin(document, pk):
+        delete_document(actor=user, document=document)
 
 
 @route("GET", f"{FILES}/{{file_id}}/content")
@@ -158,5 +163,5 @@ async def show_content(request: Request, vector_store_id: str, file_id: str) -> 
 
 
 def _read_content(user: User, project_id: UUID, text: str, file_text: str) -> list[str]:
-    document = get_file(user, get_store(user, project_id, text), file_text)
+    document = get_file(get_store(user, project_id, text), file_text)
     return list(document.blocks.order_by("position").values_list("text", flat=True))

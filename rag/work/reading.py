@@ -242,11 +242,13 @@ def _take_page(collection: Collection, document: Document, page: Page, file: Fil
         return False
     if document.file_id is not None and document.content_hash != file.sha256:
         document.version += 1
+        document.twins = []
     earlier = document.file
     document.file = file
     document.content_hash = file.sha256
     File.objects.filter(pk=file.pk).update(expires_at=None)
-    document.save(update_fields=["file", "content_hash", "version", "fetched_at", "validators", "updated_at"])
+    changed = ["file", "content_hash", "version", "twins", "fetched_at", "validators", "updated_at"]
+    document.save(update_fields=changed)
     forget_files([earlier])
     return True
 

@@ -268,6 +268,31 @@ def test_files_of_one_name_are_two_and_of_one_content_one(cabinet):
     assert client.vector_stores.retrieve(store).file_counts.total == 2
 
 
+def test_of_files_with_one_content_the_last_takes_the_document_along(cabinet):
+    """Whether they go at /v1/files or from the store, in whichever order."""
+    client = cabinet.client()
+    store = client.vector_stores.create(name="Twins").id
+    files = client.vector_stores.files
+    first, second, third = fill(client, store, URLAUB, URLAUB, URLAUB)
+    other = bring(client, URLAUB)  # never added
+    assert client.files.delete(first).deleted
+    for gone in (first, other):
+        with pytest.raises(openai.NotFoundError):
+            files.retrieve(gone, vector_store_id=store)
+    [found] = client.vector_stores.search(store, query="Jahresurlaub").data
+    assert found.file_id == second == files.retrieve(second, vector_store_id=store).id
+    files.delete(third, vector_store_id=store)
+    assert [file.id for file in files.list(store)] == [second]
+    fill(client, store, URLAUB)
+    files.delete(second, vector_store_id=store)
+    [left] = files.list(store)
+    assert left.id not in (first, second, third, other)
+    assert client.files.delete(left.id).deleted
+    assert (
+        client.vector_stores.search(store, query="Jahresurlaub").data == [] and not Document.objects.exists()
+    )
+
+
 def test_lists_go_by_cursors_in_both_directions(cabinet):
     client = cabinet.client()
     stores = [client.vector_stores.create(name="same").id for _number in range(3)]
