@@ -34,7 +34,7 @@ ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_bro
 UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
 ARCHIVE, ENTRIES, UNPACKED = "document_archive", "document_entries", "document_unpacked"
 CONTROLS, CELLS, NESTED = "document_controls", "document_cells", "document_nested"
-SLOW = "document_slow"
+SLOW, FORMULAS = "document_slow", "document_formulas"
 _OF_MANY_PAGES = (b"%PDF-", b"PK\x03\x04")
 
 
@@ -194,6 +194,10 @@ def _explain_note(code: str) -> str:
         "attachments_left_out": _("Attachments beyond %(count)d, or beyond %(size)d MB, were left out.")
         % {"count": bounds.MOST_ATTACHMENTS, "size": bounds.MOST_ATTACHED_BYTES // bounds.MEGABYTE},
         "hidden_sheets": _("Hidden sheets were left out."),
+        "formulas_without_results": _(
+            "The program that made the file did not calculate some of its formulas; their cells are empty. "
+            "Open it in a spreadsheet program, save it, and add it again."
+        ),
     }
     return texts.get(code, "")
 
@@ -240,6 +244,10 @@ def _texts() -> dict[str, str]:
         SLOW: _(
             "Reading the file took far longer than a file of its size takes, and was stopped. Divide it, or "
             "save its text alone, and add that."
+        ),
+        FORMULAS: _(
+            "The file holds only formulas, and the program that made it did not calculate them. Open it in "
+            "a spreadsheet program, save it, and add it again."
         ),
         ENCRYPTED: _("The file is protected by a password. Save it without one and add it again."),
         EMPTY: _("There is no text in the file."),

@@ -135,6 +135,17 @@ def test_a_long_table_is_told_in_pieces_with_their_header_and_place():
     assert blocks[1][1].splitlines()[1] == "Müller 31 | 31"
 
 
+@pytest.mark.parametrize(
+    ("content", "table"),
+    [
+        (b"sep=;\r\nName;Preis\r\nApfel, rot;1,50\r\n", "Name | Preis\nApfel, rot | 1,50"),
+        (b"A;B;C\n" + b"1,5;2,5;3,5\n" * 12, "A | B | C" + "\n1,5 | 2,5 | 3,5" * 12),
+    ],
+)
+def test_commas_of_numbers_part_no_cells(content, table):
+    assert [block.text for block in read_here(content, "prices.csv").blocks] == [table]
+
+
 def test_plain_text_has_its_paragraphs():
     assert tell(read_here("Größe ist\nnicht alles.\r\n\r\n\r\nDer ﬁnale Absatz, ohne mehr.".encode())) == [
         ("paragraph", "Größe ist\nnicht alles.", ()),
@@ -184,6 +195,36 @@ def test_a_german_pdf_with_two_columns_is_read_in_its_order(by_row):
     assert 58 < left < 62 and 260 < right < 315 and 678 < bottom < 686 and 745 < top < 755
 
 
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_page_that_is_shown_turned_is_read_as_people_see_it(turned):
+    said = "Der Vertrag endet am Jahresende, wenn niemand ihn verlängert."
+    lines = [(60, 700, 10, "Der Vertrag endet am Jahresende,"), (60, 686, 10, "wenn niemand ihn verlängert.")]
+    [block] = read_here(papers.make_pdf(lines, turned=turned)).blocks
+    [upright] = read_here(papers.make_pdf(lines)).blocks
+    assert (block.kind, block.text) == ("paragraph", said)
+    left, bottom, right, top = upright.box
+    turns = {90: (-top, left, -bottom, right), 180: (-right, -top, -left, -bottom)}
+    assert block.box == pytest.approx(turns.get(turned, (bottom, -right, top, -left)))
+
+
+def test_what_was_filled_into_a_form_is_read_where_it_stands():
+    content = papers.make_pdf([(60, 700, 10, "Name:")], filled=(120, 695, "Erika Mustermann"))
+    [block] = read_here(content).blocks
+    assert block.text == "Name: Erika Mustermann"
+    assert block.box[2] > 180
+
+
+def test_cells_in_controls_and_formulas_of_word_are_read():
+    cell = b"<w:tc><w:p><w:r><w:t>%s</w:t></w:r></w:p></w:tc>"
+    control = b"<w:sdt><w:sdtContent>%s</w:sdtContent></w:sdt>"
+    rows = b"<w:tr>%s%s</w:tr>" % (cell % b"Frist", control % (cell % b"ein Jahr"))
+    letters = b"<m:oMath><m:r><m:t>%s</m:t></m:r></m:oMath>"
+    math = b'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    formula = b"<w:p %s>%s<w:del>%s</w:del></w:p>" % (math, letters % b"E=mc", letters % b"x")
+    content = papers.make_word(b"<w:tbl>%s</w:tbl>%s" % (rows, formula))
+    assert [block.text for block in read_here(content).blocks] == ["Frist | ein Jahr", "E=mc"]
+
+
 def test_word_is_read_as_its_reader_sees_it():
     content = papers.make_docx()
     parsed = read_here(content, "letter.pdf")
@@ -221,6 +262,19 @@ def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
     ]
     assert parsed.blocks[2].text.splitlines()[:2] == ["Artikel | Preis | Lieferbar", "Teil 30 | 7.5 | TRUE"]
     assert parsed.notes == ["hidden_sheets"]
+
+
+def test_formulas_that_nobody_calculated_are_told_and_numbers_keep_their_digits():
+    numbers = b"<row><c><v>4.006381333931E12</v></c><c><v>0.30000000000000004</v></c></row>"
+    written = b"<row><c><f>SUM(A1:B1)</f>%s</c></row>"
+    for result in (b"", b"<v/>", b"<v></v>"):
+        parsed = read_here(papers.make_sheet(numbers + written % result))
+        assert parsed.notes == ["formulas_without_results"]
+        assert parsed.blocks[1].text == "4006381333931 | 0.3"
+    calculated = b'<row><c><f>1+1</f><v>2</v></c><c t="str"><f>""</f><v></v></c></row>'
+    assert read_here(papers.make_sheet(calculated)).notes == []
+    assert reason(papers.make_sheet(written % b"<v/>")) == run.FORMULAS
+    assert reason(papers.make_sheet(b"")) == run.EMPTY  # its name alone is no text
 
 
 @pytest.mark.parametrize(
