@@ -1,5 +1,6 @@
 """Documents are read by what they are, whatever their names say; what cannot be read says why."""
 
+import base64
 import json
 import shutil
 import tempfile
@@ -296,6 +297,29 @@ def test_a_mail_has_its_header_its_body_and_its_attachments(subject, text, chars
     [attached] = parsed.attachments
     assert (attached.name, attached.declared_type) == ("Preise März.xlsx", "application/octet-stream")
     assert read_here(attached.content).blocks[0].text == "Preise"
+
+
+MAIL = b"From: a@example.org\nSubject: Paket\nContent-Type: multipart/%s; boundary=x\n\n--x\n%s--x--\n"
+SCAN = b"Content-Type: application/pdf; name=a.pdf\nContent-Disposition: inline\n\n%PDF-1.4\n"
+FORWARDED = b"From: c@example.org\nSubject: Anbei\nDate: x\n\nDer Brief von Bello\n"
+
+
+@pytest.mark.parametrize("coding", [b"7bit", b"base64"])
+def test_a_mail_in_a_mail_is_read_however_it_was_packed(coding):
+    inner = base64.encodebytes(FORWARDED) if coding == b"base64" else FORWARDED
+    head = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: %s\n\n" % coding
+    [attached] = read_here(MAIL % (b"mixed", head + inner)).attachments
+    assert (attached.name, attached.content.strip().splitlines()[-1]) == ("Anbei.eml", b"Der Brief von Bello")
+
+
+def test_a_mail_goes_on_after_an_attachment_and_says_alternatives_once():
+    plain, page = b"Content-Type: text/plain\n\n%s\n", b"Content-Type: text/html\n\n<p>%s</p>\n"
+    parts = b"--x\n".join([plain % b"Siehe Anhang:", SCAN, plain % b"Bis Freitag, bitte."])
+    parsed = read_here(MAIL % (b"mixed", parts))
+    assert [block.text for block in parsed.blocks[1:]] == ["Siehe Anhang:", "Bis Freitag, bitte."]
+    assert [attached.name for attached in parsed.attachments] == ["a.pdf"]
+    both = b"--x\n".join([page % b"Guten Tag", plain % b"Guten Tag"])
+    assert [block.text for block in read_here(MAIL % (b"alternative", both)).blocks[1:]] == ["Guten Tag"]
 
 
 @pytest.mark.parametrize("charset", ["cp1252", "gb18030", "utf-8"])
