@@ -417,6 +417,11 @@ def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
         (b"PK\x03\x04 and no archive", "document_broken"),
         (papers.make_archive({"a.txt": b"text"}), "document_archive"),
         (papers.make_archive({f"{number}.txt": b"" for number in range(10_000)}), "document_archive"),
+        (
+            papers.make_archive({"mimetype": b"application/vnd.oasis", "content.xml": b"<a/>"}),
+            "document_type",
+        ),
+        (papers.make_archive({"Index/Document.iwa": b""}), "document_type"),
         (papers.make_archive({"word/document.xml": b"<no>"}), "document_broken"),
         (
             papers.make_archive({"word/document.xml": b""} | {f"{one}": b"" for one in range(20_000)}),

@@ -28,6 +28,8 @@ PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/gif", "
 _HEAD = 65_536
 _PDF, _ZIP, _OLE = b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _MAIN_PARTS = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx", "ppt/presentation.xml": "pptx"}
+# by which other programs' documents are told from archives: OpenDocument, books, other files of Office
+_OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "[Content_Types].xml"}
 _ENCRYPTED_OFFICE = "EncryptedPackage".encode("utf-16-le")  # a stream of an OLE file
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _header_line = re.compile(rb"[!-9;-~]{1,78}:(?: |\t|\r?\n).*|[A-Za-z-]{1,78}:")
@@ -70,7 +72,8 @@ def _kind_of_archive(path: Path) -> str:
     names = {part.filename for part in parts}
     kind = next((kind for main, kind in _MAIN_PARTS.items() if main in names), "")
     if not kind:
-        raise Refused(ARCHIVE)
+        is_document = bool(names & _OF_DOCUMENTS) or any(name.endswith(".iwa") for name in names)
+        raise Refused(UNKNOWN if is_document else ARCHIVE)
     if any(part.flag_bits & 1 for part in parts):
         raise Refused(ENCRYPTED)
     if len(parts) > bounds.MOST_ENTRIES:
