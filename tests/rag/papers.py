@@ -14,6 +14,8 @@ from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Pt
 
 Line = tuple[float, float, float, str]  # left, bottom, size in points; its text
@@ -196,6 +198,18 @@ def make_pptx() -> bytes:
         table.cell(*place).text = text
     slide.notes_slide.notes_text_frame.text = "Langsam sprechen"
     show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = "Ende"
+    return _saved(show)
+
+
+def make_chart() -> bytes:
+    show, data = Presentation(), CategoryChartData()
+    data.categories = ["Ost", "West"]
+    data.add_series("2025", (1.5, 3))
+    data.add_series("2026", (2, 4))
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, Pt(300), Pt(200), data).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Umsatz in Mio. €"
     return _saved(show)
 
 

@@ -1,9 +1,11 @@
 """Documents are read by what they are, whatever their names say; what cannot be read says why."""
 
 import base64
+import io
 import json
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ RIGHT = [
 
 PAGE = """<!doctype html><html><head><title>Urlaub</title><style>p {}</style></head><body>
 <nav>Menü</nav><h1>Urlaub</h1><p>Wer <b>verreist</b>,<br>sagt es.</p><script>alert(1)</script>
-<table><tr><th>Jahr</th><th>Tage</th></tr><tr><td>2025</td><td>30</td></tr></table></body></html>"""
+<table><caption>Anspruch</caption><tr><th>Jahr</th><th>Tage</th></tr><tr><td>2025</td><td>30</td></tr></table></body></html>"""
 MARKDOWN = """# Handbook
 
 Ask *Ann* or [Bob](https://example.org).
@@ -97,6 +99,7 @@ def test_a_page_is_read_without_what_nobody_sees():
     assert tell(read_here(PAGE.encode("cp1252"), "page.pdf")) == [
         ("heading", "Urlaub", ()),
         ("paragraph", "Wer verreist,\nsagt es.", ("Urlaub",)),
+        ("paragraph", "Anspruch", ("Urlaub",)),
         ("table", "Jahr | Tage\n2025 | 30", ("Urlaub",)),
     ]
 
@@ -254,6 +257,20 @@ def test_slides_are_pages_from_the_top_with_their_notes():
     ]
     assert parsed.page_count == 2
     assert parsed.blocks[1].box == pytest.approx((72, 290, 372, 340))
+
+
+def test_a_chart_says_its_numbers_where_its_kind_is_known():
+    content = papers.make_chart()
+    parsed = read_here(content)
+    assert [(block.kind, block.text) for block in parsed.blocks] == [
+        ("paragraph", "Umsatz in Mio. €"),
+        ("table", " | 2025 | 2026\nOst | 1.5 | 2\nWest | 3 | 4"),
+    ]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    chart = next(name for name in parts if name.startswith("ppt/charts/"))
+    parts[chart] = parts[chart].replace(b"c:barChart", b"c:stockChart")
+    assert reason(papers.make_archive(parts)) == run.EMPTY
 
 
 def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
