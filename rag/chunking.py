@@ -1,9 +1,10 @@
 """From the blocks of a document to the passages that are found and cited.
 
 A passage never crosses a heading; paragraphs are packed up to the limit, long ones cut between sentences with
-one sentence in common, tables between rows with their first row repeated. Its span counts in the document's
-text, so that the cited place can be marked; a repeated table row stands outside it. A section that does not
-tell its language is in its document's.
+one sentence in common, tables between rows with their first row repeated, where that leaves a quarter of the
+room; a row that is too long is cut like a paragraph. Its span counts in the document's text, so that the
+cited place can be marked; a repeated table row stands outside it. A section that does not tell its language
+is in its document's.
 """
 
 import re
@@ -71,19 +72,32 @@ def _passage(block: ParsedBlock, text: str, begin: int, end: int) -> Passage:
 
 def _split_table(block: ParsedBlock, limit: int) -> Iterator[Passage]:
     header, _, _rest = block.text.partition("\n")
+    if len(header) >= limit - limit // 4:
+        header = ""
+    room = limit - len(header) - 1
     begin = end = 0
-    room = max(limit - len(header) - 1, limit // 4)
-    for row in block.text.splitlines(keepends=True):
-        if end > begin and end + len(row) - begin > room:
+    for row_end in _row_ends(block.text, room, len(header)):
+        if end > begin and row_end - begin > room:
             yield _table_passage(block, header, begin, end)
             begin = end
-        end += len(row)
+        end = row_end
     yield _table_passage(block, header, begin, end)
 
 
+def _row_ends(text: str, room: int, header: int) -> Iterator[int]:
+    """Of rows, and of the parts of those that are too long. `header`: length of what is not cut."""
+    at = 0
+    for row in text.splitlines(keepends=True):
+        if len(row) > room and (at or not header):
+            yield from (at + end for _begin, end in _sentence_spans(row, room))
+        else:
+            yield at + len(row)
+        at += len(row)
+
+
 def _table_passage(block: ParsedBlock, header: str, begin: int, end: int) -> Passage:
-    rows = block.text[begin:end].rstrip("\n")
-    text = rows if begin == 0 else f"{header}\n{rows}"
+    rows = block.text[begin:end].rstrip()
+    text = f"{header}\n{rows}" if header and begin else rows
     return _passage(block, text, begin, begin + len(rows))
 
 

@@ -150,7 +150,9 @@ def delete_document(*, actor: User | None, document: Document) -> None:
 def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> None:
     """Without asking. Inside a transaction."""
     lock_collection(collection.pk)
-    found = level = list(Document.objects.filter(pk__in=document_ids).select_related("file"))
+    # before their work, which whoever reads them locks last
+    held = Document.objects.select_for_update(of=("self",)).order_by("pk").select_related("file")
+    found = level = list(held.filter(pk__in=document_ids))
     while level := _list_orphaned(collection, level, {document.pk for document in found}):
         found += level
     end_work([document.pk for document in found], None)
@@ -163,7 +165,8 @@ def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> No
 def _list_orphaned(collection: Collection, parents: Sequence[Document], going: set[UUID]) -> list[Document]:
     """The attachments of these mails that no other mail brought, too; the others go over to that one."""
     orphaned = []
-    for child in Document.objects.filter(parent__in=parents).select_related("file"):
+    held = Document.objects.select_for_update(of=("self",)).order_by("pk").select_related("file")
+    for child in held.filter(parent__in=parents):
         others = collection.documents.filter(facts__attachments__contains=[str(child.pk)])
         heir = others.exclude(pk__in=going).order_by("pk").first()
         if heir is None:

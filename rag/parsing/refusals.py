@@ -10,7 +10,7 @@ ENCRYPTED, EMPTY, BROKEN = "document_encrypted", "document_empty", "document_bro
 UNKNOWN, TOO_LARGE, SCANNED = "document_type", "document_too_large", "document_scanned"
 ARCHIVE, ENTRIES, UNPACKED = "document_archive", "document_entries", "document_unpacked"
 CONTROLS, CELLS, NESTED = "document_controls", "document_cells", "document_nested"
-SLOW = "document_slow"
+SLOW, FORMULAS = "document_slow", "document_formulas"
 
 
 def explain(error: JailError) -> InvalidInput:
@@ -43,6 +43,10 @@ def _list_texts_of_kinds() -> dict[str, str]:
         ),
         ENCRYPTED: _("The file is protected by a password. Save it without one and add it again."),
         EMPTY: _("There is no text in the file."),
+        FORMULAS: _(
+            "The file holds only formulas, and the program that made it did not calculate them. Open it in "
+            "a spreadsheet program, save it, and add it again."
+        ),
         BROKEN: _(
             "The file is damaged and cannot be read. Save it again in the program that it was made with, "
             "then add it again."

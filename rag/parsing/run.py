@@ -190,5 +190,9 @@ def _explain_note(code: str) -> str:
         "attachments_left_out": _("Attachments beyond %(count)d, or beyond %(size)d MB, were left out.")
         % {"count": bounds.MOST_ATTACHMENTS, "size": bounds.MOST_ATTACHED_BYTES // bounds.MEGABYTE},
         "hidden_sheets": _("Hidden sheets were left out."),
+        "formulas_without_results": _(
+            "The program that made the file did not calculate some of its formulas; their cells are empty. "
+            "Open it in a spreadsheet program, save it, and add it again."
+        ),
     }
     return texts.get(code, "")

@@ -14,9 +14,14 @@ from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Pt
 
 Line = tuple[float, float, float, str]  # left, bottom, size in points; its text
+
+
+_UPRIGHT = {0: b"", 90: b"0 1 -1 0 0 0 cm ", 180: b"-1 0 0 -1 0 0 cm ", 270: b"0 -1 1 0 0 0 cm "}
 
 
 class Picture:
@@ -26,8 +31,17 @@ class Picture:
         self.height = height
 
 
-def make_pdf(*pages: list[Line] | Picture, bold: str = "", encrypted: bool = False) -> bytes:
-    """A4 pages of lines in Helvetica (texts that begin with `bold` in its bold form), or of a picture."""
+def make_pdf(
+    *pages: list[Line] | Picture,
+    bold: str = "",
+    encrypted: bool = False,
+    turned: int = 0,
+    filled: tuple[float, float, str] | None = None,
+) -> bytes:
+    """A4 pages of lines in Helvetica (texts that begin with `bold` in its bold form), or of a picture.
+    `turned`: written so that they stand upright when shown turned by that many degrees. `filled`: left,
+    bottom and text of a form's field on each.
+    """
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"",
@@ -35,19 +49,33 @@ def make_pdf(*pages: list[Line] | Picture, bold: str = "", encrypted: bool = Fal
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
     ]
     kids = []
+    about = b"/Rotate %d" % turned
+    if filled is not None:
+        left, bottom, text = filled
+        said = b"BT /F 10 Tf 2 5 Td (%s) Tj ET" % text.encode("cp1252")
+        things = b"/Resources << /Font << /F 3 0 R >> >>"
+        objects.append(_stream(said, b"/Type /XObject /Subtype /Form /BBox [0 0 200 20] " + things))
+        objects.append(
+            b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (x) /F 4 /Rect [%g %g %g %g] /AP << /N %d 0 R >> >>"
+            % (left, bottom, left + 200, bottom + 20, len(objects))
+        )
+        field = len(objects)
+        objects[0] = b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%d 0 R] >> >>" % field
+        about += b" /Annots [%d 0 R]" % field
     for page in pages:
         drawn = b"q 595 0 0 842 0 0 cm /P Do Q" if isinstance(page, Picture) else _draw(page, bold)
+        drawn = _UPRIGHT[turned] + drawn
         objects.append(_stream(drawn))
         content = len(objects)
         things = b""
         if isinstance(page, Picture):
             size = b"/Width %d /Height %d" % (page.width, page.height)
-            about = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 " + size
-            objects.append(_stream(page.content, about))
+            kind = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 " + size
+            objects.append(_stream(page.content, kind))
             things = b"/XObject << /P %d 0 R >>" % len(objects)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R "
-            b"/Resources << /Font << /F 3 0 R /B 4 0 R >> %s >> >>" % (content, things)
+            b"/Resources << /Font << /F 3 0 R /B 4 0 R >> %s >> %s >>" % (content, things, about)
         )
         kids.append(b"%d 0 R" % len(objects))
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), b" ".join(kids))
@@ -170,6 +198,18 @@ def make_pptx() -> bytes:
         table.cell(*place).text = text
     slide.notes_slide.notes_text_frame.text = "Langsam sprechen"
     show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = "Ende"
+    return _saved(show)
+
+
+def make_chart() -> bytes:
+    show, data = Presentation(), CategoryChartData()
+    data.categories = ["Ost", "West"]
+    data.add_series("2025", (1.5, 3))
+    data.add_series("2026", (2, 4))
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, Pt(300), Pt(200), data).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Umsatz in Mio. €"
     return _saved(show)
 
 

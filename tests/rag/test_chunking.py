@@ -67,6 +67,18 @@ def test_tables_keep_their_first_row():
     assert [row for passage in found for row in passage.text.splitlines()[1:]] == rows[1:]
 
 
+@pytest.mark.parametrize("header", ["name | about", "a column of many | " * 40])
+def test_a_row_that_is_too_long_is_cut_and_loses_nothing(header):
+    words = [f"word{number}" for number in range(300)]
+    text = "\n".join([header.rstrip(" |"), f"thing | {' '.join(words)}", "other | short"])
+    found = cut([ParsedBlock(text, "table", char_to=len(text))], limit=200, languages=ALL)
+    assert max(len(passage.text) for passage in found) <= 200
+    spans = [text[passage.char_from : passage.char_to] for passage in found]
+    assert " ".join(spans).split() == text.split()
+    is_repeated = [passage.text.startswith("name | about\n") for passage in found[1:]]
+    assert all(is_repeated) if header.startswith("name") else not any(is_repeated)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_comes_nothing_is_lost_and_every_span_is_true(seed):
     chance = random.Random(seed)

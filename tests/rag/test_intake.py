@@ -1,6 +1,8 @@
 """What comes into a collection: read on the queue, once, in versions, and gone without a trace."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -124,7 +126,12 @@ def test_what_hangs_on_a_mail_is_a_document_and_goes_with_it(make_collection):
     (child,) = mail.attachments.all()
     assert (child.title, child.state) == ("annex.txt", "ready") and found(collection, "foghorns")
     assert File.objects.filter(expires_at=None).count() == 2
-    delete_document(actor=None, document=mail)
+    with CaptureQueriesContext(connection) as seen:
+        delete_document(actor=None, document=mail)
+    told = [query["sql"] for query in seen]
+    work = next(at for at, sql in enumerate(told) if '"local_work"' in sql)
+    locked = [sql for sql in told[:work] if "FOR UPDATE" in sql and 'FROM "rag_document"' in sql]
+    assert len(locked) == 3, "the mail, what hangs on it, what hangs on that: as workers lock, before work"
     assert not found(collection, "foghorns") and not Document.objects.exists()
     for model in (Block, Chunk, Posting, File):
         assert not model.objects.exists(), model

@@ -1,8 +1,11 @@
 """Documents are read by what they are, whatever their names say; what cannot be read says why."""
 
+import base64
+import io
 import json
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,7 +39,7 @@ RIGHT = [
 
 PAGE = """<!doctype html><html><head><title>Urlaub</title><style>p {}</style></head><body>
 <nav>Menü</nav><h1>Urlaub</h1><p>Wer <b>verreist</b>,<br>sagt es.</p><script>alert(1)</script>
-<table><tr><th>Jahr</th><th>Tage</th></tr><tr><td>2025</td><td>30</td></tr></table></body></html>"""
+<table><caption>Anspruch</caption><tr><th>Jahr</th><th>Tage</th></tr><tr><td>2025</td><td>30</td></tr></table></body></html>"""
 MARKDOWN = """# Handbook
 
 Ask *Ann* or [Bob](https://example.org).
@@ -97,6 +100,7 @@ def test_a_page_is_read_without_what_nobody_sees():
     assert tell(read_here(PAGE.encode("cp1252"), "page.pdf")) == [
         ("heading", "Urlaub", ()),
         ("paragraph", "Wer verreist,\nsagt es.", ("Urlaub",)),
+        ("paragraph", "Anspruch", ("Urlaub",)),
         ("table", "Jahr | Tage\n2025 | 30", ("Urlaub",)),
     ]
 
@@ -134,6 +138,17 @@ def test_a_long_table_is_told_in_pieces_with_their_header_and_place():
     ]
     assert all(text.startswith("Größe | Nr\nMüller ") for _kind, text, _headings in blocks)
     assert blocks[1][1].splitlines()[1] == "Müller 31 | 31"
+
+
+@pytest.mark.parametrize(
+    ("content", "table"),
+    [
+        (b"sep=;\r\nName;Preis\r\nApfel, rot;1,50\r\n", "Name | Preis\nApfel, rot | 1,50"),
+        (b"A;B;C\n" + b"1,5;2,5;3,5\n" * 12, "A | B | C" + "\n1,5 | 2,5 | 3,5" * 12),
+    ],
+)
+def test_commas_of_numbers_part_no_cells(content, table):
+    assert [block.text for block in read_here(content, "prices.csv").blocks] == [table]
 
 
 def test_plain_text_has_its_paragraphs():
@@ -185,6 +200,36 @@ def test_a_german_pdf_with_two_columns_is_read_in_its_order(by_row):
     assert 58 < left < 62 and 260 < right < 315 and 678 < bottom < 686 and 745 < top < 755
 
 
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_page_that_is_shown_turned_is_read_as_people_see_it(turned):
+    said = "Der Vertrag endet am Jahresende, wenn niemand ihn verlängert."
+    lines = [(60, 700, 10, "Der Vertrag endet am Jahresende,"), (60, 686, 10, "wenn niemand ihn verlängert.")]
+    [block] = read_here(papers.make_pdf(lines, turned=turned)).blocks
+    [upright] = read_here(papers.make_pdf(lines)).blocks
+    assert (block.kind, block.text) == ("paragraph", said)
+    left, bottom, right, top = upright.box
+    turns = {90: (-top, left, -bottom, right), 180: (-right, -top, -left, -bottom)}
+    assert block.box == pytest.approx(turns.get(turned, (bottom, -right, top, -left)))
+
+
+def test_what_was_filled_into_a_form_is_read_where_it_stands():
+    content = papers.make_pdf([(60, 700, 10, "Name:")], filled=(120, 695, "Erika Mustermann"))
+    [block] = read_here(content).blocks
+    assert block.text == "Name: Erika Mustermann"
+    assert block.box[2] > 180
+
+
+def test_cells_in_controls_and_formulas_of_word_are_read():
+    cell = b"<w:tc><w:p><w:r><w:t>%s</w:t></w:r></w:p></w:tc>"
+    control = b"<w:sdt><w:sdtContent>%s</w:sdtContent></w:sdt>"
+    rows = b"<w:tr>%s%s</w:tr>" % (cell % b"Frist", control % (cell % b"ein Jahr"))
+    letters = b"<m:oMath><m:r><m:t>%s</m:t></m:r></m:oMath>"
+    math = b'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    formula = b"<w:p %s>%s<w:del>%s</w:del></w:p>" % (math, letters % b"E=mc", letters % b"x")
+    content = papers.make_word(b"<w:tbl>%s</w:tbl>%s" % (rows, formula))
+    assert [block.text for block in read_here(content).blocks] == ["Frist | ein Jahr", "E=mc"]
+
+
 def test_word_is_read_as_its_reader_sees_it():
     content = papers.make_docx()
     parsed = read_here(content, "letter.pdf")
@@ -215,6 +260,20 @@ def test_slides_are_pages_from_the_top_with_their_notes():
     assert parsed.blocks[1].box == pytest.approx((72, 290, 372, 340))
 
 
+def test_a_chart_says_its_numbers_where_its_kind_is_known():
+    content = papers.make_chart()
+    parsed = read_here(content)
+    assert [(block.kind, block.text) for block in parsed.blocks] == [
+        ("paragraph", "Umsatz in Mio. €"),
+        ("table", " | 2025 | 2026\nOst | 1.5 | 2\nWest | 3 | 4"),
+    ]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    chart = next(name for name in parts if name.startswith("ppt/charts/"))
+    parts[chart] = parts[chart].replace(b"c:barChart", b"c:stockChart")
+    assert reason(papers.make_archive(parts)) == run.EMPTY
+
+
 def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
     parsed = read_here(papers.make_xlsx(100))
     assert [block.headings for block in parsed.blocks[1:]] == [
@@ -222,6 +281,19 @@ def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
     ]
     assert parsed.blocks[2].text.splitlines()[:2] == ["Artikel | Preis | Lieferbar", "Teil 30 | 7.5 | TRUE"]
     assert parsed.notes == ["hidden_sheets"]
+
+
+def test_formulas_that_nobody_calculated_are_told_and_numbers_keep_their_digits():
+    numbers = b"<row><c><v>4.006381333931E12</v></c><c><v>0.30000000000000004</v></c></row>"
+    written = b"<row><c><f>SUM(A1:B1)</f>%s</c></row>"
+    for result in (b"", b"<v/>", b"<v></v>"):
+        parsed = read_here(papers.make_sheet(numbers + written % result))
+        assert parsed.notes == ["formulas_without_results"]
+        assert parsed.blocks[1].text == "4006381333931 | 0.3"
+    calculated = b'<row><c><f>1+1</f><v>2</v></c><c t="str"><f>""</f><v></v></c></row>'
+    assert read_here(papers.make_sheet(calculated)).notes == []
+    assert reason(papers.make_sheet(written % b"<v/>")) == run.FORMULAS
+    assert reason(papers.make_sheet(b"")) == run.EMPTY  # its name alone is no text
 
 
 @pytest.mark.parametrize(
@@ -243,6 +315,29 @@ def test_a_mail_has_its_header_its_body_and_its_attachments(subject, text, chars
     [attached] = parsed.attachments
     assert (attached.name, attached.declared_type) == ("Preise März.xlsx", "application/octet-stream")
     assert read_here(attached.content).blocks[0].text == "Preise"
+
+
+MAIL = b"From: a@example.org\nSubject: Paket\nContent-Type: multipart/%s; boundary=x\n\n--x\n%s--x--\n"
+SCAN = b"Content-Type: application/pdf; name=a.pdf\nContent-Disposition: inline\n\n%PDF-1.4\n"
+FORWARDED = b"From: c@example.org\nSubject: Anbei\nDate: x\n\nDer Brief von Bello\n"
+
+
+@pytest.mark.parametrize("coding", [b"7bit", b"base64"])
+def test_a_mail_in_a_mail_is_read_however_it_was_packed(coding):
+    inner = base64.encodebytes(FORWARDED) if coding == b"base64" else FORWARDED
+    head = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: %s\n\n" % coding
+    [attached] = read_here(MAIL % (b"mixed", head + inner)).attachments
+    assert (attached.name, attached.content.strip().splitlines()[-1]) == ("Anbei.eml", b"Der Brief von Bello")
+
+
+def test_a_mail_goes_on_after_an_attachment_and_says_alternatives_once():
+    plain, page = b"Content-Type: text/plain\n\n%s\n", b"Content-Type: text/html\n\n<p>%s</p>\n"
+    parts = b"--x\n".join([plain % b"Siehe Anhang:", SCAN, plain % b"Bis Freitag, bitte."])
+    parsed = read_here(MAIL % (b"mixed", parts))
+    assert [block.text for block in parsed.blocks[1:]] == ["Siehe Anhang:", "Bis Freitag, bitte."]
+    assert [attached.name for attached in parsed.attachments] == ["a.pdf"]
+    both = b"--x\n".join([page % b"Guten Tag", plain % b"Guten Tag"])
+    assert [block.text for block in read_here(MAIL % (b"alternative", both)).blocks[1:]] == ["Guten Tag"]
 
 
 @pytest.mark.parametrize("charset", ["cp1252", "gb18030", "utf-8"])
@@ -340,6 +435,11 @@ def test_a_reader_that_was_taken_over_is_a_broken_document(monkeypatch):
         (b"PK\x03\x04 and no archive", "document_broken"),
         (papers.make_archive({"a.txt": b"text"}), "document_archive"),
         (papers.make_archive({f"{number}.txt": b"" for number in range(10_000)}), "document_archive"),
+        (
+            papers.make_archive({"mimetype": b"application/vnd.oasis", "content.xml": b"<a/>"}),
+            "document_type",
+        ),
+        (papers.make_archive({"Index/Document.iwa": b""}), "document_type"),
         (papers.make_archive({"word/document.xml": b"<no>"}), "document_broken"),
         (
             papers.make_archive({"word/document.xml": b""} | {f"{one}": b"" for one in range(20_000)}),

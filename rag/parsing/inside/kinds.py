@@ -26,8 +26,10 @@ CONTROLS = "document_controls"
 TEXTS = (".txt", ".text", ".md", ".csv", ".tsv", ".htm", ".html", ".eml", ".log", ".json", ".xml", ".yaml")
 PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/gif", "image/webp")
 _HEAD = 65_536
-_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_PDF, _ZIP, _OLE = b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _MAIN_PARTS = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx", "ppt/presentation.xml": "pptx"}
+# by which other programs' documents are told from archives: OpenDocument, books, other files of Office
+_OF_DOCUMENTS = {"mimetype", "META-INF/container.xml", "[Content_Types].xml"}
 _ENCRYPTED_OFFICE = "EncryptedPackage".encode("utf-16-le")  # a stream of an OLE file
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _header_line = re.compile(rb"[!-9;-~]{1,78}:(?: |\t|\r?\n).*|[A-Za-z-]{1,78}:")
@@ -46,8 +48,8 @@ def find_kind(path: Path, *, name: str, declared_type: str) -> str:
         head = file.read(_HEAD)
     if not head.strip(b"\0 \t\r\n"):
         raise Refused(EMPTY)
-    if b"%PDF-" in head[:1_024]:
-        return "pdf"
+    if head.lstrip().startswith(_PDF) or (_PDF in head[:1_024] and not _is_text(head)):
+        return "pdf"  # some have something before it, but a text may speak of it
     if head.startswith(_ZIP):
         return _kind_of_archive(path)
     if head.startswith(_OLE):
@@ -70,7 +72,8 @@ def _kind_of_archive(path: Path) -> str:
     names = {part.filename for part in parts}
     kind = next((kind for main, kind in _MAIN_PARTS.items() if main in names), "")
     if not kind:
-        raise Refused(ARCHIVE)
+        is_document = bool(names & _OF_DOCUMENTS) or any(name.endswith(".iwa") for name in names)
+        raise Refused(UNKNOWN if is_document else ARCHIVE)
     if any(part.flag_bits & 1 for part in parts):
         raise Refused(ENCRYPTED)
     if len(parts) > bounds.MOST_ENTRIES:

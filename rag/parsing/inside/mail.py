@@ -1,4 +1,4 @@
-"""E-mail: its header, the body that says most, and its attachments."""
+"""E-mail: its header, its body in the plainest of the forms that it is sent in, and its attachments."""
 
 import re
 from email import message_from_bytes
@@ -13,6 +13,7 @@ from rag.parsing.inside.web import read_page
 from rag.parsing.inside.words import one_line
 
 _TOLD = ("From", "To", "Cc", "Date", "Subject")
+_SHOWN = ("text/plain", "text/html")
 _MOST_PARTS = 1_000
 _LONGEST_HEADER = 10_000  # of which more is not read
 _folded = re.compile(r"\r?\n[ \t]+")
@@ -27,11 +28,11 @@ def read_mail(draft: Draft, data: bytes) -> None:
     draft.say("date", header(mail, "Date"))
     draft.paragraph("\n".join(f"{name}: {said}" for name in _TOLD if (said := header(mail, name))))
     parts = list(_parts(mail))
-    body = _find_body(parts)
-    if body is not None:
+    bodies = _bodies(mail, has_name=False) or _bodies(mail, has_name=True)[:1]
+    for body in bodies:
         _read_body(draft, body)
     for part in parts:
-        if part is not body and _is_attached(part):
+        if part not in bodies and _is_attached(part):
             _attach(draft, part)
 
 
@@ -71,14 +72,21 @@ def _within(part: Message) -> list[Message]:
     return [one for one in inner if isinstance(one, Message)] if isinstance(inner, list) else []
 
 
-def _find_body(parts: list[Message]) -> Message | None:
-    """Plain text before HTML, where there is any."""
-    bodies = [part for part in parts if part.get_content_disposition() != "attachment"]
-    for kind in ("text/plain", "text/html"):
-        for part in bodies:
-            if part.get_content_type() == kind and _bytes_of(part).strip():
-                return part
-    return None
+def _bodies(part: Message, *, has_name: bool) -> list[Message]:
+    """The texts that it shows one after the other: of alternatives one, plain text before HTML."""
+    inner = _within(part)
+    if inner and part.get_content_maintype() == "multipart":
+        found = [bodies for one in inner if (bodies := _bodies(one, has_name=has_name))]
+        if part.get_content_subtype() == "alternative":
+            return min(found, key=_count_pages, default=[])
+        return [body for bodies in found for body in bodies]
+    is_shown = part.get_content_disposition() != "attachment" and part.get_content_type() in _SHOWN
+    is_body = is_shown and bool(part.get_filename()) == has_name
+    return [part] if is_body and _bytes_of(part).strip() else []
+
+
+def _count_pages(bodies: list[Message]) -> int:
+    return sum(body.get_content_type() == "text/html" for body in bodies)
 
 
 def _read_body(draft: Draft, part: Message) -> None:
@@ -109,9 +117,24 @@ def _attach(draft: Draft, part: Message) -> None:
     kind = part.get_content_type()
     if kind == "message/rfc822":
         mail = next(iter(_within(part)), part)
+        if _is_coded(part):
+            mail = message_from_bytes(_decoded(part, mail), policy=compat32)
         draft.attach(f"{header(mail, 'Subject') or 'mail'}.eml", kind, mail.as_bytes())
         return
     draft.attach(_name(part), kind, _bytes_of(part))
+
+
+def _is_coded(part: Message) -> bool:
+    """A mail in a mail may not be, says RFC 2046; some servers' are."""
+    return str(part.get("Content-Transfer-Encoding", "")).strip().lower() in ("base64", "quoted-printable")
+
+
+def _decoded(part: Message, mail: Message) -> bytes:
+    """What the library took for the text of a mail without a header."""
+    if mail.keys():
+        return mail.as_bytes()
+    mail["Content-Transfer-Encoding"] = str(part["Content-Transfer-Encoding"])
+    return _bytes_of(mail)
 
 
 def _name(part: Message) -> str:

@@ -37,11 +37,17 @@ _number = re.compile(r"\d+")
 _hyphened = re.compile(r"\w+-\w+")
 _LARGER = 1.15
 _LONGEST_HEADING, _MOST_HEADING_ROWS, _MOST_LEVELS = 200, 3, 4
+# by how far the page is shown turned to the right, in degrees: what makes its places those that people see
+_TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+_UNWRITTEN = (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP)
 
 
 @dataclass(slots=True)
 class _Page:
+    """As it is shown: turned, where it says so."""
+
     number: int
+    turned: int  # degrees
     height: float
     bottom: float
     columns: list[list[Row]]
@@ -66,18 +72,20 @@ def open_pdf(path: Path) -> pypdfium2.PdfDocument:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as exc:
         raise Refused(ENCRYPTED if exc.err_code == pdfium.FPDF_ERR_PASSWORD else BROKEN)
+    document.init_forms()
     if not 0 < len(document) <= bounds.MOST_PAGES:
         raise Refused(TOO_LARGE if len(document) else BROKEN)
     return document
 
 
 def _read_page(draft: Draft, document: pypdfium2.PdfDocument, number: int) -> _Page:
-    page = document[number - 1]
+    page = _with_notes(document, number)
     try:
-        left, bottom, right, top = page.get_bbox()
+        turned = page.get_rotation()
+        left, bottom, right, top = _turn(page.get_bbox(), turned)
         text = page.get_textpage()
         try:
-            pieces = list(_pieces(text.raw))
+            pieces = list(_pieces(text.raw, turned))
         finally:
             text.close()
         if _is_scanned(page, pieces, abs((right - left) * (top - bottom))):
@@ -85,7 +93,31 @@ def _read_page(draft: Draft, document: pypdfium2.PdfDocument, number: int) -> _P
             pieces = []
     finally:
         page.close()
-    return _Page(number, top - bottom, bottom, arrange(pieces))
+    return _Page(number, turned, top - bottom, bottom, arrange(pieces))
+
+
+def _with_notes(document: pypdfium2.PdfDocument, number: int) -> pypdfium2.PdfPage:
+    """With what was filled into its form and written upon it."""
+    page = document[number - 1]
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        note = pdfium.FPDFPage_GetAnnot(page, index)
+        kind = pdfium.FPDFAnnot_GetSubtype(note)
+        pdfium.FPDFPage_CloseAnnot(note)
+        if kind not in _UNWRITTEN:
+            pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
+            page.close()
+            return document[number - 1]
+    return page
+
+
+def _turn(box: Box, degrees: int) -> Box:
+    if degrees not in _TURNS:
+        return box
+    a, b, c, d = _TURNS[degrees]
+    left, bottom, right, top = box
+    across = sorted((a * left + b * bottom, a * right + b * top))
+    upright = sorted((c * left + d * bottom, c * right + d * top))
+    return (across[0], upright[0], across[1], upright[1])
 
 
 def _is_scanned(page: pypdfium2.PdfPage, pieces: list[Piece], area: float) -> bool:
@@ -108,13 +140,13 @@ def _is_scanned(page: pypdfium2.PdfPage, pieces: list[Piece], area: float) -> bo
     return pictures > _PICTURE_SHARE * area
 
 
-def _pieces(text: object) -> Iterator[Piece]:
+def _pieces(text: object, turned: int) -> Iterator[Piece]:
     """What pdfium takes for lines, cut where a gap is too wide for a space."""
     units = _units(text)
     for line in _line.finditer(units):
         words = [word.span() for word in _word.finditer(units, line.start(), line.end())]
         if words:
-            yield from _cut(text, units, words)
+            yield from _cut(text, units, words, turned)
 
 
 def _units(text: object) -> str:
@@ -127,8 +159,8 @@ def _units(text: object) -> str:
     return "".join(chr(code) if code < 0x10000 else "\ufffd" for code in codes)
 
 
-def _cut(text: object, units: str, words: list[tuple[int, int]]) -> Iterator[Piece]:
-    boxes = [_box_of(text, *word) for word in words]
+def _cut(text: object, units: str, words: list[tuple[int, int]], turned: int) -> Iterator[Piece]:
+    boxes = [_turn(_box_of(text, *word), turned) for word in words]
     gaps = [after[0] - before[2] for before, after in pairwise(boxes)]
     height = max(1.0, *(box[3] - box[1] for box in boxes))
     usual = median(gaps) if gaps else 0.0
@@ -211,7 +243,7 @@ def _fill(draft: Draft, pages: list[_Page]) -> None:
         for column in page.columns:
             for paragraph in gather(column, words):
                 level = _level(paragraph, body, levels, is_mostly_bold=is_mostly_bold)
-                _add(draft, paragraph, level, page.number)
+                _add(draft, paragraph, level, page)
 
 
 def _level(paragraph: Paragraph, body: float, levels: dict[float, int], *, is_mostly_bold: bool) -> int:
@@ -227,10 +259,11 @@ def _level(paragraph: Paragraph, body: float, levels: dict[float, int], *, is_mo
     return _MOST_LEVELS + 1 if is_title and paragraph.text[-1] not in ".,;:。，；：" else 0
 
 
-def _add(draft: Draft, paragraph: Paragraph, level: int, page: int) -> None:
+def _add(draft: Draft, paragraph: Paragraph, level: int, page: _Page) -> None:
+    box = _turn(paragraph.box, -page.turned % 360)
     if paragraph.cells:
-        draft.table(paragraph.cells, page=page, box=paragraph.box)
+        draft.table(paragraph.cells, page=page.number, box=box)
     elif level:
-        draft.heading(paragraph.text, level, page=page, box=paragraph.box)
+        draft.heading(paragraph.text, level, page=page.number, box=box)
     else:
-        draft.paragraph(paragraph.text, page=page, box=paragraph.box)
+        draft.paragraph(paragraph.text, page=page.number, box=box)

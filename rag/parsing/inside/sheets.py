@@ -1,14 +1,27 @@
 """Excel."""
 
+import re
+import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from openpyxl import load_workbook
 
+from foundation.jail.inside import Refused
 from rag.parsing.inside.draft import Draft
 from rag.parsing.inside.tables import add_table
 from rag.parsing.inside.words import one_line
+
+FORMULAS = "document_formulas"
+# a formula without what it came to; of one that came to an empty text, t="str" says so
+_uncalculated = re.compile(
+    rb"""<(?:\w+:)?c\b(?![^<>]{0,300}\bt="str")[^<>]{0,300}>\s*"""
+    rb"""<(?:\w+:)?f\b[^<>]{0,300}(?:/>|>[^<]{0,9000}</(?:\w+:)?f>)\s*"""
+    rb"""(?:<(?:\w+:)?v\s*(?:/>|>\s*</)|</(?:\w+:)?c>)"""
+)
+_AS_DIGITS = 1e21  # numbers of articles and accounts are read digit by digit
+_PIECE, _LONGEST_FORMULA = 1_000_000, 10_000  # bytes
 
 
 def read_xlsx(draft: Draft, path: Path) -> None:
@@ -22,9 +35,25 @@ def read_xlsx(draft: Draft, path: Path) -> None:
                 draft.note("hidden_sheets")
                 continue
             sheet.reset_dimensions()  # what it says of itself need not be true
-            draft.begin_again()
-            draft.heading(sheet.title, 1)
-            add_table(draft, enumerate(_values(sheet.iter_rows(values_only=True)), 1))
+            add_table(draft, enumerate(_values(sheet.iter_rows(values_only=True)), 1), title=sheet.title)
+    if _lacks_results(path):
+        draft.note("formulas_without_results")
+        if draft.is_empty:
+            raise Refused(FORMULAS)
+
+
+def _lacks_results(path: Path) -> bool:
+    """Whether a program wrote formulas and never calculated them."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                with archive.open(name) as part:
+                    before = b""
+                    while piece := part.read(_PIECE):
+                        if _uncalculated.search(before + piece):
+                            return True
+                        before = piece[-_LONGEST_FORMULA:]
+    return False
 
 
 def _values(rows: Iterable[tuple[object, ...]]) -> Iterator[list[str]]:
@@ -45,6 +74,9 @@ def show(value: object) -> str:
         return value.date().isoformat() if value.time() == time() else value.isoformat(" ", "minutes")
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     if isinstance(value, float):
-        return f"{value:.12g}"
+        return f"{value:.0f}" if value.is_integer() and abs(value) < _AS_DIGITS else f"{value:.15g}"
     return one_line(str(value))

@@ -1,4 +1,4 @@
-"""PowerPoint: a slide is a page; its title, what stands on it, its tables and the speaker's notes."""
+"""PowerPoint: a slide is a page; its title, what stands on it, tables, charts and the speaker's notes."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from pptx import Presentation
 from foundation.jail.inside import Refused
 from rag.parsing import bounds
 from rag.parsing.inside.draft import TOO_LARGE, Box, Draft
+from rag.parsing.inside.sheets import show
 
 _EMU_OF_A_POINT = 12_700
 _DEEPEST_GROUP = 8
@@ -40,8 +41,33 @@ def _read_slide(draft: Draft, slide: Any, number: int, height: int) -> None:
         elif getattr(shape, "has_table", False) and shape.has_table:
             rows = [[cell.text for cell in row.cells] for row in shape.table.rows]
             draft.table(rows, page=number, box=box)
+        elif getattr(shape, "has_chart", False) and shape.has_chart:
+            _read_chart(draft, shape, number, box)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         draft.paragraph(slide.notes_slide.notes_text_frame.text.replace("\v", "\n"), page=number)
+
+
+def _read_chart(draft: Draft, shape: Any, number: int, box: Box | None) -> None:
+    """Its title, and what it shows as a table: a column for each series."""
+    try:
+        chart = shape.chart
+        is_called = chart.has_title and chart.chart_title.has_text_frame
+        title = chart.chart_title.text_frame.text if is_called else ""
+        tables = [_rows_of(plot) for plot in chart.plots]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return  # one of a kind that the library does not know; the slide is read without it
+    draft.paragraph(title, page=number, box=box)
+    for rows in tables:
+        draft.table(rows, page=number, box=box)
+
+
+def _rows_of(plot: Any) -> list[list[str]]:
+    series = [(one.name, list(one.values)) for one in plot.series]
+    rows = [["", *(name for name, _values in series)]]
+    for at, category in enumerate(plot.categories):
+        values = [values[at] if at < len(values) else None for _name, values in series]
+        rows.append([str(category), *(show(value) for value in values)])
+    return rows
 
 
 def _shapes(shapes: Iterable[Any], depth: int = 0) -> Iterator[Any]:

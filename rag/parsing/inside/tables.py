@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -15,17 +16,25 @@ CELLS_TOO_MANY = "document_cells"
 DELIMITERS = ";,\t|"
 _SAMPLE_ROWS = 50
 _LONGEST_CELL = 2_000_000
+_said_delimiter = re.compile(
+    r"sep=([;,\t|])\r?\n", re.IGNORECASE
+)  # Excel's first line, which it does not show
 
 
 def read_csv(draft: Draft, data: bytes) -> None:
     text = decode(data)
     delimiter = find_delimiter(text) or ","
+    text = _said_delimiter.sub("", text, count=1) if _said_delimiter.match(text) else text
     csv.field_size_limit(_LONGEST_CELL)
     add_table(draft, enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1))
 
 
 def find_delimiter(text: str) -> str:
-    """What stands between the cells of its first rows, in each row as often; "" where it is no table."""
+    """What stands between the cells of its first rows, in each row as often; "" where it is no table. What
+    parts the first row as the others goes before what does not: commas of numbers stand below a header only.
+    """
+    if said := _said_delimiter.match(text):
+        return said[1]
     lines = text[:200_000].splitlines(keepends=True)[: _SAMPLE_ROWS * 4]
     found = {}
     for delimiter in DELIMITERS:
@@ -36,16 +45,21 @@ def find_delimiter(text: str) -> str:
         widths = [len(row) for row in rows]
         usual = max(set(widths), key=widths.count, default=0)
         if usual > 1 and widths.count(usual) >= 0.9 * len(widths):
-            found[delimiter] = usual
+            found[delimiter] = (widths[0] == usual, usual)
     return max(found, key=lambda delimiter: found[delimiter], default="")
 
 
-def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]]) -> None:
-    """Numbered rows; the first that holds something is the header. Raises Refused."""
+def add_table(draft: Draft, rows: Iterable[tuple[int, list[str]]], *, title: str = "") -> None:
+    """Numbered rows; the first that holds something is the header. `title`: of a sheet, where it holds
+    something. Raises Refused.
+    """
     filled = ((number, row) for number, row in _count_cells(rows) if any(cell.strip() for cell in row))
     first = next(filled, None)
     if first is None:
         return
+    if title:
+        draft.begin_again()
+        draft.heading(title, 1)
     begin, header = first
     body: Iterable[tuple[int, list[str]]] = islice(filled, bounds.ROWS_OF_A_TABLE - 1)
     while group := list(body):

@@ -65,6 +65,8 @@ class _Walk:
 
     def _take_whole(self, node: LexborNode) -> None:
         if node.tag == "table":
+            for caption in node.css("caption"):
+                self._draft.paragraph(one_line(caption.text()))
             self._draft.table(_rows(node))
         else:
             self._draft.paragraph(node.text())

@@ -28,13 +28,13 @@ _OTHERS = (
 PartFactory.part_type_for |= {f"application/{name}+xml": DocumentPart for name in _OTHERS}
 
 _PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
-_TEXT, _SPECIAL = (
-    qn("w:t"),
+_TEXTS, _SPECIAL = (
+    {qn("w:t"), qn("m:t")},  # the second in formulas
     {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"},
 )
 _BOX, _TWIN = qn("w:txbxContent"), "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _AROUND = {qn(f"w:{name}") for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo")}
-_LEFT_OUT = {qn("w:moveFrom"), _TWIN}  # what was deleted is no w:t
+_LEFT_OUT = {qn("w:moveFrom"), qn("w:del"), _TWIN}
 _heading = re.compile(r"heading (\d)", re.IGNORECASE)
 _TITLES, _SUBTITLES = ("title",), ("subtitle",)
 _BODY_LEVEL = 9  # an outline level that says: none
@@ -85,7 +85,7 @@ class _Body:
         self._items: list[str] = []
 
     def read(self, body: _Element) -> None:
-        for element in _parts(body):
+        for element in _parts(body, _PARAGRAPH, _TABLE):
             if element.tag == _TABLE:
                 self._end_list()
                 self._draft.table(_rows(element))
@@ -116,12 +116,12 @@ class _Body:
         self._items = []
 
 
-def _parts(body: _Element) -> Iterator[_Element]:
-    """Paragraphs and tables, those in content controls and in what was inserted too."""
-    waiting = list(reversed(body))
+def _parts(whole: _Element, *tags: str) -> Iterator[_Element]:
+    """What it consists of, those parts in content controls and in what was inserted too."""
+    waiting = list(reversed(whole))
     while waiting:
         element = waiting.pop()
-        if element.tag in (_PARAGRAPH, _TABLE):
+        if element.tag in tags:
             yield element
         elif element.tag in _AROUND:
             waiting += reversed(element)
@@ -141,7 +141,8 @@ def _inner(element: _Element) -> Iterator[_Element]:
 
 def _text(paragraph: _Element) -> str:
     return "".join(
-        inner.text or "" if inner.tag == _TEXT else _SPECIAL.get(inner.tag, "") for inner in _inner(paragraph)
+        inner.text or "" if inner.tag in _TEXTS else _SPECIAL.get(inner.tag, "")
+        for inner in _inner(paragraph)
     )
 
 
@@ -151,9 +152,8 @@ def _boxes(paragraph: _Element) -> list[_Element]:
 
 def _rows(table: _Element) -> list[list[str]]:
     return [
-        [" ".join(_text(part) for part in cell.iter(_PARAGRAPH)) for cell in row.iterchildren(_CELL)]
-        for row in _inner(table)
-        if row.tag == _ROW and next(row.iterancestors(_TABLE)) is table
+        [" ".join(_text(part) for part in cell.iter(_PARAGRAPH)) for cell in _parts(row, _CELL)]
+        for row in _parts(table, _ROW)
     ]
 
 
