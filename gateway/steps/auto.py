@@ -23,6 +23,7 @@ from foundation.told import gettext as _
 from gateway.answers.usage import BYTES_PER_TOKEN_ESTIMATE
 from gateway.calls import Call, Principal
 from gateway.state.snapshot import TenantSnapshot
+from gateway.steps.capable import find_refusal
 from gateway.steps.lookup import list_visible_routes, model_not_found, policy_refuses
 from models_registry.kinds import AUDIO, AUTO, FILES, TOOLS, VISION, Channel, ModelKind
 from models_registry.routes import Candidate, Route, Target, Way, is_allowed
@@ -57,8 +58,8 @@ def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
     principal, policy = call.principal, snapshot.policy_of(call.principal)
     named = _list_named(principal, snapshot) if call.operation.model_kind == ModelKind.CHAT else []
     needs = list_needs(call)
-    capable = [route for route in named if _can(route, needs, call)]
-    reachable = [route for route in capable if _targets(route, policy)]
+    capable = _keep_served([route for route in named if _can(route, needs, call)], "", call)
+    reachable = _keep_served([route for route in capable if _targets(route, policy)], policy, call)
     if not snapshot.auto_models_of(principal):
         reachable.sort(key=lambda route: _rank(route, _targets(route, policy), call))
     ways = (Way(route, route.name, _targets(route, policy)) for route in _by_language(reachable, call))
@@ -69,6 +70,18 @@ def list_auto_ways(call: Call, snapshot: TenantSnapshot) -> list[Way]:
     if capable or not any(_targets(route, policy) for route in named):
         raise policy_refuses(AUTO, capable or named, principal, snapshot)
     raise _nobody_can(needs, call)
+
+
+def _keep_served(routes: list[Route], policy: str, call: Call) -> list[Route]:
+    """Those of which an endpoint has the operation and knows its fields; all if there are none: then the
+    caller is told why the first cannot.
+    """
+    return [route for route in routes if _is_served(route, policy, call)] or routes
+
+
+def _is_served(route: Route, policy: str, call: Call) -> bool:
+    candidates = (Candidate(route, target, route.name) for target in _targets(route, policy))
+    return any(find_refusal(call, one) is None for one in candidates)
 
 
 def _by_language(routes: list[Route], call: Call) -> list[Route]:

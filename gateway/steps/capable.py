@@ -13,7 +13,7 @@ from models_registry.routes import Candidate
 
 def keep_capable(call: Call) -> None:
     """Raises InvalidInput (`unsupported_operation`, `unsupported_value`)."""
-    refusals = [_refusal(call, one) for one in call.candidates]
+    refusals = [find_refusal(call, one) for one in call.candidates]
     if not any(refusals):
         return
     candidates = [one for one, refused in zip(call.candidates, refusals, strict=True) if refused is None]
@@ -23,7 +23,7 @@ def keep_capable(call: Call) -> None:
     call.candidate = candidates[0]
 
 
-def _refusal(call: Call, candidate: Candidate) -> InvalidInput | None:
+def find_refusal(call: Call, candidate: Candidate) -> InvalidInput | None:
     """What this provider does not do."""
     provider, operation = candidate.provider, call.operation
     if operation.upstream_name not in provider.paths:

@@ -12,7 +12,7 @@ from accounts.grants import ObjectGrants
 from accounts.services import set_auto_models
 from foundation.errors import AtriumError
 from gateway.calls import Call, Principal
-from gateway.operations import chat_completions, embeddings
+from gateway.operations import chat_completions, completions, embeddings
 from gateway.operations.chat_completions.media import KINDS
 from gateway.steps.auto import MOST_MODELS, PARTS, list_models
 from gateway.steps.resolve import resolve
@@ -101,6 +101,22 @@ def test_a_picture_of_anthropics_needs_a_model_that_sees():
     source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     seen = [{"role": "user", "content": [{"type": "image", "source": source}]}]
     assert chosen(snapshot(*SOME), messages=seen)[0] == "dear"
+
+
+def test_a_provider_that_does_not_do_what_is_asked_is_passed_over():
+    """However many such models are cheaper. Where nobody does it the caller is told by what."""
+    there = make_endpoint("https://there.example/v1", kind="anthropic", location="us")
+    cheap = [model(f"claude{number}", number, endpoints=[there]) for number in range(MOST_MODELS + 1)]
+    able = model("able", 9, endpoints=[there, endpoint("eu")])
+    for asked in ({"n": 2}, {"logprobs": True}, {"logit_bias": {"1": 2}}):
+        assert chosen(snapshot(*cheap, able), **asked) == ["able", "able"]
+        assert chosen(snapshot(*cheap), **asked)[0] == "claude0"
+    text = Call(principal(), {"model": "auto", "prompt": "x"}, 10, completions.OPERATION)
+    resolve(text, snapshot(*cheap, able))
+    assert {one.route.name for one in text.candidates} == {"able"}
+    far = model("far", 1, endpoints=[endpoint("us")])
+    near = model("near", 2, endpoints=[replace(there, location="eu")])
+    assert chosen(snapshot(far, near, policy="eu"), n=2) == ["data_policy"]
 
 
 def test_json_is_helped_along_where_nobody_keeps_to_it():

@@ -1,6 +1,7 @@
 """Images, sound, files and tool calls in messages: what is none is refused by the place where it stands."""
 
 import base64
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -275,3 +276,10 @@ def test_who_writes_of_a_machine_of_the_site_sends_nobody_there():
 def test_addresses_on_the_internet_pass_as_they_are_written(url):
     call = send(image(url))
     assert call.body["messages"][0]["content"][0]["image_url"]["url"] == url
+
+
+def test_a_file_of_our_own_is_refused_with_what_to_do():
+    """Its name means nothing to a provider, whose refusal would speak of its own files."""
+    with pytest.raises(InvalidInput, match="send it as “file_data”") as caught:
+        send(file(file_id=f"file-{uuid4().hex}"))
+    assert caught.value.param == "messages[0].content[0].file.file_id"

@@ -28,6 +28,7 @@ IMAGES = (
     *("image/heic", "image/heif", "image/avif"),
 )
 PDF = "application/pdf"
+OUR_FILE = re.compile(r"file-[0-9a-f]{32}")  # its id, as `gateway.files` shows it
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 ADDRESSES = ("http://", "https://")
 ORIGIN = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)  # with all that any reader takes for a host
@@ -225,6 +226,9 @@ def _check_file(part: dict[str, Any], name: str) -> None:
     if data is None:
         if not isinstance(file.get("file_id"), str):
             raise wrong(place, _("must have “file_data” or “file_id”"), "missing_required_parameter")
+        if OUR_FILE.fullmatch(file["file_id"]):
+            reason = _("names a file that is kept here, which no provider can read; send it as “file_data”")
+            raise wrong(f"{place}.file_id", reason)
         return
     if not isinstance(data, str):
         raise wrong(f"{place}.file_data", _("must be a string"), "invalid_type")
