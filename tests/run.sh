@@ -8,9 +8,10 @@ pytest=(.venv/bin/python -m pytest)
 if [ $# -gt 0 ]; then exec "${pytest[@]}" "$@"; fi
 .venv/bin/python -m tests.prepared || exit 1  # what each group begins with
 waiting="tests/proof/test_s10_revocation.py tests/proof/test_s28_upstream_misbehaviour.py"  # for what lasts seconds
+embedded="tests/proof/test_s42_cache_salt.py"  # where torch is loaded already
 groups=(
-  "tests/e2e tests/launcher tests/runtimes tests/api tests/models_registry tests/files"
-  "tests/proof tests/usage tests/upgrade tests/rag ${waiting//tests/--ignore=tests}"
+  "tests/e2e tests/launcher tests/runtimes tests/api tests/models_registry tests/files $embedded"
+  "tests/proof tests/usage tests/upgrade tests/rag ${waiting//tests/--ignore=tests} --ignore=$embedded"
   "tests/gateway tests/clients tests/doubles tests/foundation $waiting"
 )
 logs=$(mktemp -d)

@@ -1,6 +1,7 @@
 """What the chat makes of a data policy and of a choice that nobody made, and what it calls models."""
 
 import html as html_module
+import itertools
 import re
 
 import pytest
@@ -206,28 +207,40 @@ def test_a_fragment_of_a_denied_answer_says_so_too(as_bob, bob, deny):
 # -- the words of a failure ----------------------------------------------------------------------------------
 
 
-def card(client, bob, language: str, **columns) -> str:
-    """What a person who reads this language sees of a failed answer."""
-    conversation = make_conversation(bob)
-    columns = {"status": "failed", "error_message": "raw words"} | columns
-    say(last_answer(conversation), "")
-    Message.objects.filter(pk=last_answer(conversation).pk).update(**columns)
+def cards(client, bob, language: str, failures: list[dict]) -> list[str]:
+    """What a person who reads this language sees of failed answers in one conversation: up to twenty, which
+    a page shows at once.
+    """
+    conversation = make_conversation(bob, turns=len(failures))
+    answers = list(conversation.messages.filter(role="assistant"))
+    say(answers, "")
+    for answer, columns in zip(answers, failures, strict=True):
+        columns = {"status": "failed", "error_message": "raw words"} | columns
+        Message.objects.filter(pk=answer.pk).update(**columns)
     bob.language = language
     bob.save()
     html = client.get(url("conversation-detail", conversation.pk)).content.decode()
-    (found,) = re.findall(r'(?s)<div class="message-error.*?<div class="message-error-foot">', html)
+    found = re.findall(r'(?s)<div class="message-error.*?<div class="message-error-foot">', html)
+    assert len(found) == len(failures)
     return found
 
 
-@pytest.mark.parametrize("code", sorted(WORDS))
-def test_a_failure_is_told_in_the_readers_language(as_bob, bob, code):
+def card(client, bob, language: str, **columns) -> str:
+    return cards(client, bob, language, [columns])[0]
+
+
+def test_a_failure_is_told_in_the_readers_language(as_bob, bob):
+    kept_in = ("zh-hans", "", "en")  # "": kept by the release before
+    failures = [{"error_code": code, "error_language": kept} for code in WORDS for kept in kept_in]
     with translation.override("en"):
-        words = str(WORDS[code])
-    for kept_in in ("zh-hans", ""):  # "": kept by the release before
-        shown = card(as_bob, bob, "en", error_code=code, error_language=kept_in)
-        assert words in html_module.unescape(shown) and "raw words" not in shown
-    shown = card(as_bob, bob, "en", error_code=code, error_language="en")
-    assert "raw words" in shown, "which has the figures and names"
+        words = {code: str(text) for code, text in WORDS.items()}
+    pages = [cards(as_bob, bob, "en", failures[start : start + 20]) for start in range(0, len(failures), 20)]
+    for columns, shown in zip(failures, itertools.chain(*pages), strict=True):
+        if columns["error_language"] == "en":
+            assert "raw words" in shown, f"{columns}: which has the figures and names"
+        else:
+            assert "raw words" not in shown, columns
+            assert words[columns["error_code"]] in html_module.unescape(shown), columns
 
 
 @pytest.mark.parametrize("language", ["de", "en", "zh-hans"])

@@ -24,7 +24,7 @@ from accounts.services import (
 )
 from accounts.sessions import has_access
 from models_registry.models import Connection
-from models_registry.services import add_connection, add_model, update_connection
+from models_registry.services import add_connection, add_model, remove_connection, update_connection
 from tenants.context import tenant
 from tenants.provisioning.plans import update_tenant
 from tenants.provisioning.services import create_tenant, set_tenant_status
@@ -35,16 +35,30 @@ MODEL, TOKENS, FEW = "mock-tokens-300-20", 300, 200
 pytestmark = [pytest.mark.scope(None), pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def place(house, django_db_blocker):
-    """A tenant of its own, with a person, a key, and the model at a place that nobody knows."""
-    slug = f"s10-{uuid4().hex[:8]}"
+def make_tenant(slug: str) -> str:
+    create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
+    return slug
+
+
+@pytest.fixture(scope="module")
+def shared(house, django_db_blocker):
     with django_db_blocker.unblock():
-        create_tenant(slug=slug, name=slug, host=f"{slug}.localhost", plan="unlimited")
+        return make_tenant(f"s10-{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def place(house, django_db_blocker, request):
+    """A tenant, its own where the test changes it, with a person, a key, and the model at a place that nobody
+    knows.
+    """
+    is_alone = request.node.get_closest_marker("alone") is not None
+    shared = None if is_alone else request.getfixturevalue("shared")
+    with django_db_blocker.unblock():
+        slug = shared or make_tenant(f"s10-{uuid4().hex[:8]}")
         with tenant(slug):
             person = create_user(
                 actor=None,
-                email=f"erin@{slug}.example",
+                email=f"{uuid4().hex[:8]}@{slug}.example",
                 name="Erin",
                 password="correct horse battery staple",
                 roles=["user"],
@@ -60,6 +74,9 @@ def place(house, django_db_blocker):
             )
             add_model(actor=None, connection=connection, name=MODEL)
         yield slug, person, row, text
+        if shared:
+            with tenant(slug):
+                remove_connection(actor=None, connection=connection, force=True)
 
 
 def suspend(slug, person, row) -> None:
@@ -124,15 +141,10 @@ def check(house, place, end) -> None:
     assert events[-1]["error"]["code"] == "access_ended" and is_done, "whoever reads it is told why it ended"
 
 
-ENDS = [
-    revoke,
-    lock_out,
-    suspend,
-    refuse_the_model,
-    narrow_the_key,
-    keep_the_data,
-    keep_all_data,
-]
+SUSPEND, KEEP_THE_DATA, KEEP_ALL_DATA = (
+    pytest.param(end, marks=pytest.mark.alone) for end in (suspend, keep_the_data, keep_all_data)
+)
+ENDS = [revoke, lock_out, SUSPEND, refuse_the_model, narrow_the_key, KEEP_THE_DATA, KEEP_ALL_DATA]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -145,6 +157,7 @@ def put(slug: str, location: str) -> None:
         update_connection(actor=None, connection=Connection.objects.get(name="abroad"), location=location)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("policy", ["eu", ""])
 def test_a_stream_ends_where_its_server_turns_out_to_be_elsewhere(house, place, policy):
     slug = place[0]
@@ -166,7 +179,7 @@ def test_what_was_passed_on_is_billed(house, place):
 
     stream(house, place, revoke)
     with tenant(place[0]):
-        (event,) = UsageEvent.objects.all()
+        (event,) = UsageEvent.objects.filter(user_id=place[1].pk)
         assert (event.status, event.error_code, event.estimated) == ("error", "access_ended", True)
         assert event.output_tokens > 0 and not Hold.objects.exists()
 
@@ -188,7 +201,7 @@ def test_planted_bug_a_gateway_that_forgets_rights_of_use_is_found_out(house, pl
         check(careless, place, refuse_the_model)
 
 
-@pytest.mark.parametrize("end", [keep_the_data, keep_all_data])
+@pytest.mark.parametrize("end", [KEEP_THE_DATA, KEEP_ALL_DATA])
 def test_planted_bug_a_gateway_that_forgets_policies_is_found_out(house, place, end):
     bug = "import gateway.rights\ngateway.rights.is_allowed = lambda *_: True"
     with house_with_bug(house, bug) as careless, pytest.raises(AssertionError, match="the stream went on"):
@@ -209,7 +222,7 @@ def ask_whole(house, place, end) -> httpx.Response:
         return asking.result()
 
 
-@pytest.mark.parametrize("end", [revoke, keep_the_data])
+@pytest.mark.parametrize("end", [revoke, KEEP_THE_DATA])
 def test_an_answer_in_one_piece_ends_with_the_right_to_it(house, place, end):
     from usage.models import UsageEvent
 
@@ -220,7 +233,7 @@ def test_an_answer_in_one_piece_ends_with_the_right_to_it(house, place, end):
     )
     assert entry["outcome"] == "client_closed"
     with tenant(place[0]):
-        (event,) = UsageEvent.objects.all()
+        (event,) = UsageEvent.objects.filter(user_id=place[1].pk)
         assert (event.status, event.error_code, event.estimated) == ("error", "access_ended", True)
         assert event.output_tokens > 0, "nobody saw how far it was"
 
@@ -235,7 +248,7 @@ def log_out(slug, person, _row) -> None:
         Session.objects.all().delete()
 
 
-@pytest.mark.parametrize("end", [log_out, lock_out, suspend])
+@pytest.mark.parametrize("end", [log_out, lock_out, SUSPEND])
 def test_a_page_that_looks_on_sees_no_more(house, place, end):
     """The answer itself is written to its end, unless its person is kept out."""
     slug, person, row, _text = place
@@ -252,6 +265,7 @@ def test_a_page_that_looks_on_sees_no_more(house, place, end):
             assert visitor.finished(message).status == "done"
 
 
+@pytest.mark.alone
 def test_planted_bug_a_page_whose_end_is_sent_unasked_is_found_out(house, place):
     """Who is kept out loses the answer, too, and perhaps just after a question."""
     bug = (

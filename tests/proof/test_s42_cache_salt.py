@@ -185,8 +185,7 @@ MODEL = "s42-tiny"
 
 
 def prove_nothing_is_shared(house: House, bug: str = "pass") -> None:
-    program = ("-c", FEEDING.format(bug=bug))
-    with run_server("--models", str(MODELS), "--preload", program=program) as server:
+    with run_server("--models", str(MODELS), "--preload", program=FEEDING.format(bug=bug)) as server:
         wait_until(lambda: server.health()["status"] == "ready", LOADS_S, "the model does not load")
         models = {MODEL: ("atrium-tiny", "chat")}
         with connected("s42", "embedded", f"{server.url}/v1", models):

@@ -17,13 +17,14 @@ import pytest
 from openai import OpenAI
 
 from tests.runtimes import first_models
+from tests.runtimes.forked import ROOT, ForkedServer
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "runtimes" / "models"
 TINY = MODELS / "atrium-tiny"
 START_TIMEOUT_S = 60.0
 TOKEN = "tok-of-this-test-run"
 PATIENCE_S = 30.0  # for what happens at once where nothing else runs
+SERVER = "from runtimes.ml.server import main; main()"
 # The server, which also tells on /health how often its model was run.
 COUNTING = """
 from runtimes.ml import server, shelf
@@ -48,7 +49,7 @@ class RuntimeServer:
     """A running server process and the ways to talk to it."""
 
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen | ForkedServer
     openai: OpenAI
 
     def health(self) -> dict:
@@ -103,20 +104,21 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, message: str) ->
 
 @contextlib.contextmanager
 def run_server(
-    *arguments: str, program: tuple[str, str] = ("-m", "runtimes.ml.server"), token: str = ""
+    *arguments: str, program: str = SERVER, token: str = "", is_forked: bool = True
 ) -> Iterator[RuntimeServer]:
     """A server that listens (not necessarily ready); ended with SIGTERM, or killed if that does not help. Its
-    client knows the token.
+    client knows the token. `program`: Python text; `is_forked=False`: as `up` starts it, torch not imported.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ATRIUM_RUNTIME_TOKEN": token}
-    process = subprocess.Popen(
-        [sys.executable, *program, "--port", str(port), *arguments],
-        cwd=ROOT,
-        env=environment,
-    )
+    arguments = ("--port", str(port), *arguments)
+    if is_forked:
+        process = ForkedServer(program, list(arguments), environment)
+    else:
+        command = [sys.executable, "-m", "runtimes.ml.server", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         with OpenAI(
             base_url=f"http://127.0.0.1:{port}/v1", api_key=token or "unused", max_retries=0, timeout=60
@@ -164,7 +166,7 @@ def start_server():
 @pytest.fixture(scope="session")
 def server() -> Iterator[RuntimeServer]:
     """The demo model as `up` starts it, preloaded; its steps are counted."""
-    with run_server("--models", str(MODELS), "--preload", program=("-c", COUNTING)) as server:
+    with run_server("--models", str(MODELS), "--preload", program=COUNTING) as server:
         wait_until(lambda: server.health()["status"] == "ready", START_TIMEOUT_S, "the model does not load")
         yield server
 

@@ -116,7 +116,8 @@ def test_a_client_that_leaves_without_streaming_frees_the_slot_too(server, steps
 
 
 def test_a_model_added_while_the_server_runs_is_found(start_server, models, tmp_path):
-    with start_server("--models", str(tmp_path), "--models", str(tmp_path / "missing")) as empty:
+    folders = ("--models", str(tmp_path), "--models", str(tmp_path / "missing"))
+    with start_server(*folders, is_forked=False) as empty:
         assert empty.openai.models.list().data == []
         (tmp_path / "atrium-tiny").symlink_to(models / "atrium-tiny")
         assert [model.id for model in empty.openai.models.list()] == ["atrium-tiny"]

@@ -50,11 +50,13 @@ class Source:
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        """Every node, with its parent in `.parent`."""
-        for node in ast.walk(self.tree):
+        """Every node, with its parent in `.parent`; in the order of `ast.walk`."""
+        nodes: list[ast.AST] = [self.tree]
+        for node in nodes:  # grows meanwhile
             for child in ast.iter_child_nodes(node):
                 child.parent = node  # type: ignore[attr-defined]
-        return list(ast.walk(self.tree))
+                nodes.append(child)
+        return nodes
 
     @cached_property
     def imports(self) -> dict[str, str]:
