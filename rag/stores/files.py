@@ -145,7 +145,7 @@ def _delete(user: User, project_id: UUID, text: str, file_text: str) -> None:
     document = get_file(get_store(user, project_id, text), file_text)
     require_edit(user, document.collection, "rag.delete_document")
     pk = read_id(file_text, FILE)
-    if document.file_id is None or pk == document.pk or not leave_to_twin(document, pk):
+    if pk is None or pk == document.pk or not leave_to_twin(document, pk):
         delete_document(actor=user, document=document)
 
 

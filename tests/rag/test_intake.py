@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from rag.changes import save_question
+from rag.changes import change_document, save_question
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
@@ -172,6 +172,14 @@ def test_a_crash_before_the_end_leaves_nothing_half(make_collection, monkeypatch
     work_off()
     document.refresh_from_db()
     assert document.state == "ready" and document.attachments.count() == 1
+
+
+def test_what_was_deleted_meanwhile_is_told_so_to_whoever_changes_it(make_collection):
+    collection = make_collection("Rules")
+    document, _is_new = add_file(actor=None, collection=collection, file=bring("Thirty days of leave."))
+    Document.objects.filter(pk=document.pk).delete()
+    with pytest.raises(NotFound):
+        change_document(actor=None, document=document, title="Other rules")
 
 
 def test_cancelling_and_trying_again(make_collection):

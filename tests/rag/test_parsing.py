@@ -15,7 +15,7 @@ from foundation.errors import InvalidInput
 from foundation.jail import run as jail
 from foundation.jail.inside import Refused
 from foundation.jail.limits import Limits
-from rag.parsing import bounds, ocr, run
+from rag.parsing import bounds, ocr, refusals, run
 from rag.parsing.inside import entry
 from rag.parsing.refusals import refusal
 from rag.parsing.result import Parsed, Unshaped, unpack
@@ -271,7 +271,7 @@ def test_a_chart_says_its_numbers_where_its_kind_is_known():
         parts = {name: archive.read(name) for name in archive.namelist()}
     chart = next(name for name in parts if name.startswith("ppt/charts/"))
     parts[chart] = parts[chart].replace(b"c:barChart", b"c:stockChart")
-    assert reason(papers.make_archive(parts)) == run.EMPTY
+    assert reason(papers.make_archive(parts)) == refusals.EMPTY
 
 
 def test_a_sheet_of_a_hundred_rows_is_told_in_pieces():
@@ -292,8 +292,8 @@ def test_formulas_that_nobody_calculated_are_told_and_numbers_keep_their_digits(
         assert parsed.blocks[1].text == "4006381333931 | 0.3"
     calculated = b'<row><c><f>1+1</f><v>2</v></c><c t="str"><f>""</f><v></v></c></row>'
     assert read_here(papers.make_sheet(calculated)).notes == []
-    assert reason(papers.make_sheet(written % b"<v/>")) == run.FORMULAS
-    assert reason(papers.make_sheet(b"")) == run.EMPTY  # its name alone is no text
+    assert reason(papers.make_sheet(written % b"<v/>")) == refusals.FORMULAS
+    assert reason(papers.make_sheet(b"")) == refusals.EMPTY  # its name alone is no text
 
 
 @pytest.mark.parametrize(
