@@ -117,12 +117,20 @@ def _unknown(scope: AsgiScope) -> NotFound:
     similar = find_similar(path.removeprefix("/v1/")) if path != V1 else None
     if similar is not None:
         text = _("There is no “%(path)s” here. Perhaps you mean “%(similar)s”: base addresses end in “/v1”.")
+        if _lies_below(asked, similar.address):
+            text = _("There is no “%(path)s” here. Perhaps you mean “%(similar)s”.")
         message = text % {"path": asked[:100], "similar": similar.address}
     else:
         served = ", ".join(one.address for one in list_routes())
         text = _("There is no “%(path)s” here. This version serves %(paths)s.")
         message = text % {"path": asked[:100], "paths": served}
     return NotFound(message, code="unknown_url")
+
+
+def _lies_below(path: str, address: str) -> bool:
+    """Whether the base address was the right one: Anthropic's, which ends before “/v1”, or OpenAI's."""
+    rest = path.removeprefix(f"{address}/")
+    return rest != path and not address.endswith(f"/{rest}")
 
 
 def describe() -> bytes:

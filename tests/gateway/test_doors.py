@@ -77,7 +77,15 @@ SIMILAR = {
 def test_a_wrong_address_names_the_one_that_is_probably_meant(house, path, meant):
     answer = ask(house, "POST", path, json=BODY)
     assert (answer.status_code, error_of(answer)["code"]) == (404, "unknown_url")
-    assert f"“{path}” here. Perhaps you mean “{meant}”" in error_of(answer)["message"]
+    message = error_of(answer)["message"]
+    assert f"“{path}” here. Perhaps you mean “{meant}”" in message
+    assert ("base addresses" in message) == (path != "/v1/chat/completions/x"), "its base address is right"
+
+
+def test_what_lies_below_an_address_is_told_in_its_dialect_and_not_to_change_the_base_address(house):
+    error = ask(house, "POST", "/v1/messages/batches", json=BODY).json()["error"]
+    told = "There is no “/v1/messages/batches” here. Perhaps you mean “/v1/messages”."
+    assert (error["type"], error["message"]) == ("not_found_error", told)
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/nothing", "/v1/realtime", "/openai/deployments/mock"])
