@@ -178,7 +178,7 @@ def _source(
     if document is None:
         return Source(reference["number"], is_gone=True, is_looked_up=is_looked_up)
     is_whole = bool(reference.get("is_whole"))
-    excerpt = text or ""
+    excerpt = "\n".join(line for line in (text or "").splitlines() if line.strip())
     return Source(
         number=reference["number"],
         title=str(document),

@@ -35,6 +35,13 @@ GAPS = {
     "engine_away": _("RAGFlow does not answer: what it had read was searched by words only."),
     "too_slow": _("The embedding model took too long: words alone were searched."),
 }
+GAPS_OF_MEANING = {  # where words were not asked for
+    "no_model": _("This collection has no embedding model: it cannot be searched by meaning."),
+    "no_vectors": _("The vectors are not made yet: nothing could be searched by meaning."),
+    "partly": _("Some vectors are not made yet: what lacks them was not searched."),
+    "engine_away": _("RAGFlow does not answer: nothing could be searched by meaning."),
+    "too_slow": _("The embedding model took too long: nothing could be searched by meaning."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +100,17 @@ def _ask_one(user: User, collection: Collection, text: str, leg: Leg, count: int
     except AtriumError as exc:
         return Column(leg, problem=str(exc.message))
     trace = found.trace
-    problem = join_texts(dict.fromkeys(_say_gap(gap) for gap in trace.gaps))
+    problem = join_texts(dict.fromkeys(_say_gap(gap, leg) for gap in trace.gaps))
     # what was asked for by meaning and could not be is no answer of that setting
     hits = [] if leg == "vectors" and all(hit.similarity is None for hit in found.hits) else found.hits
     return Column(leg, hits, trace.embedding_ms, trace.search_ms, problem)
 
 
-def _say_gap(gap: Gap) -> str:
-    text = GAPS.get(gap.why) or _("The embedding model did not answer: words alone were searched.")
-    return str(text)
+def _say_gap(gap: Gap, leg: Leg) -> str:
+    if leg == "vectors":
+        unknown = _("The embedding model did not answer: nothing could be searched by meaning.")
+        return str(GAPS_OF_MEANING.get(gap.why) or unknown)
+    return str(GAPS.get(gap.why) or _("The embedding model did not answer: words alone were searched."))
 
 
 def language_of(question: SavedQuestion, languages: Sequence[str]) -> str:

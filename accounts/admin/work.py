@@ -114,6 +114,7 @@ class WorkAdmin(ReadOnlyAdmin):
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             self._name(request, [row])
+            (row.shown_as,) = self.describe_rows([row])
         return row
 
     def _name(self, request: HttpRequest, rows: Iterable[Work]) -> None:

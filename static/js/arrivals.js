@@ -112,6 +112,7 @@ forEachOnce("[data-arrivals]", (form) => {
   function fail(item, note, mayTry = true) {
     count.failed += 1;
     mark(item, note, "bad");
+    lines.prepend(item.line); // in sight, however many there are
     item.line.querySelector("[data-again]").hidden = !mayTry;
     tell();
   }

@@ -7,20 +7,22 @@ export function openConversationId() {
 
 // Somebody is at a row: its menu, its new title, its dialog. The list does not change under that.
 const AT_A_ROW = "[data-rename-form], #conversation-menu:popover-open, #delete-dialog[open]";
+const IN_THE_LIST = ".rail-scroll:is(:hover, :focus-within)";
 let isListDue = false;
 
-/** Ask the rail for its first page anew, at once or when nobody is at a row: an order or a title has changed. */
+/** Ask the rail for its first page anew, at once or when nobody is at a row or reads further down: an order or
+    a title has changed. */
 export function refreshList() {
-  const list = document.querySelector(".rail-scroll");
-  isListDue = document.querySelector(AT_A_ROW) !== null;
-  if (!isListDue && (list?.scrollTop ?? 0) < 40) {
-    document.body.dispatchEvent(new CustomEvent("conversations-changed"));
-  }
+  const isFurtherDown = document.querySelector(IN_THE_LIST)?.scrollTop >= 40;
+  isListDue = isFurtherDown || document.querySelector(AT_A_ROW) !== null;
+  if (!isListDue) document.body.dispatchEvent(new CustomEvent("conversations-changed"));
 }
 
 function leaveRow() {
   if (isListDue) refreshList();
 }
+on("mouseout", ".rail-scroll", leaveRow);
+on("focusout", ".rail-scroll", () => setTimeout(leaveRow));
 document.addEventListener("toggle", (event) => event.target.id === "conversation-menu" && leaveRow(), true);
 document.addEventListener("close", (event) => event.target.id === "delete-dialog" && leaveRow(), true);
 
@@ -31,6 +33,12 @@ function markOpen() {
     else link.removeAttribute("aria-current");
   }
 }
+
+/** The open one is in sight, without a page that moves. */
+function showOpen() {
+  document.querySelector("#conversation-list [aria-current='page']")?.scrollIntoView({ block: "nearest" });
+}
+showOpen();
 
 // The list comes anew as a whole: who is in it by keyboard stays at the same row.
 let focused = null;
@@ -47,11 +55,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (focused && event.detail.target?.id === "conversation-list") {
+  const isWholeList = event.detail.target?.id === "conversation-list";
+  if (focused && isWholeList) {
     document.getElementById(focused.id)?.querySelector(focused.control)?.focus({ preventScroll: true });
     focused = null;
   }
   if (event.detail.elt.closest?.("#conversation-list") || event.detail.elt.id === "chat-header") markOpen();
+  if ((isWholeList && !document.querySelector(IN_THE_LIST)) || event.detail.elt.id === "chat-header") showOpen();
 });
 document.addEventListener("htmx:oobAfterSwap", markOpen);
 

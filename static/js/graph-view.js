@@ -4,6 +4,7 @@ import { forEachOnce } from "./page.js";
 
 const ROUNDS = 150;
 const EDGE_STRENGTH = 0.02;
+const LABEL_GAP = 4; // px
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
 /** Place the names: all push each other away, lines pull (Fruchterman and Reingold 1991). The same each time. */
@@ -52,6 +53,31 @@ function colour(box, token) {
   return `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** A name beside its dot: to the left where the picture ends on the right. Gives its place: left, width, height. */
+function placeLabel(pen, data, settings) {
+  pen.font = `${settings.labelWeight} ${settings.labelSize}px ${settings.labelFont}`;
+  const [wide, width, gap] = [pen.canvas.clientWidth, pen.measureText(data.label).width, data.size + LABEL_GAP];
+  const isLeft = data.x + gap + width > wide && data.x > wide / 2;
+  const left = isLeft ? data.x - gap - width : data.x + gap;
+  return [Math.max(LABEL_GAP, Math.min(left, wide - width - LABEL_GAP)), width, settings.labelSize];
+}
+
+function drawLabel(pen, data, settings) {
+  if (!data.label) return;
+  const [left, , height] = placeLabel(pen, data, settings);
+  pen.fillStyle = settings.labelColor.color;
+  pen.fillText(data.label, left, data.y + height / 3);
+}
+
+/** The name at which one points, before all others. */
+function drawPointed(pen, data, settings) {
+  if (!data.label) return;
+  const [left, width, height] = placeLabel(pen, data, settings);
+  pen.fillStyle = settings.labelColor.behind;
+  pen.fillRect(left - LABEL_GAP, data.y - height, width + 2 * LABEL_GAP, 2 * height);
+  drawLabel(pen, data, settings);
+}
+
 function draw(box) {
   const { nodes, edges } = JSON.parse(box.dataset.graph);
   box.hidden = false;
@@ -62,12 +88,19 @@ function draw(box) {
     graph.addNode(key, { x, y, label, isTitle, address, size: 3 + 2 * Math.sqrt(count) });
   }
   for (const [source, target, weight] of edges) graph.addEdge(source, target, { size: Math.min(4, weight / 2) });
-  const picture = new window.Sigma(graph, box, { labelFont: "Inter, sans-serif", labelSize: 12, zIndex: true });
+  const picture = new window.Sigma(graph, box, {
+    labelFont: "Inter, sans-serif",
+    labelSize: 12,
+    zIndex: true,
+    defaultDrawNodeLabel: drawLabel,
+    defaultDrawNodeHover: drawPointed,
+  });
   const paint = () => {
-    const [title, name, line, text] = ["--series-1", "--series-2", "--line", "--text"].map((token) => colour(box, token));
+    const tokens = ["--series-1", "--series-2", "--line", "--text", "--surface-1"];
+    const [title, name, line, text, behind] = tokens.map((token) => colour(box, token));
     picture.setSetting("nodeReducer", (key, data) => ({ ...data, color: data.isTitle ? title : name }));
     picture.setSetting("edgeReducer", (key, data) => ({ ...data, color: line }));
-    picture.setSetting("labelColor", { color: text });
+    picture.setSetting("labelColor", { color: text, behind });
   };
   paint();
   dark.addEventListener("change", paint);

@@ -173,12 +173,15 @@ async function findMarks(page, places) {
   });
 }
 
+/** Of what stays above the page while it scrolls. */
+const barHeight = (view) => view.querySelector(".pdf-bar").offsetHeight;
+
 function showMarks(view, marks) {
   const sheet = view.querySelector(".pdf-sheet");
   for (const old of sheet.querySelectorAll(".pdf-mark")) old.remove();
   sheet.append(...marks);
   const [top, box] = [marks[0], view.closest(".sheet-body")];
-  if (top && box) box.scrollTop += top.getBoundingClientRect().top - box.getBoundingClientRect().top - 80;
+  if (top && box) box.scrollTop += top.getBoundingClientRect().top - box.getBoundingClientRect().top - barHeight(view) - 32;
   else top?.scrollIntoView({ block: "center" });
 }
 

@@ -99,8 +99,11 @@ class Work(models.Model):
             models.Index(fields=["kind", "object_id", "-created_at"], name="local_work_object"),
         ]
 
+    # What a page calls it; rooms above know the words for kinds.
+    shown_as: str = ""
+
     def __str__(self) -> str:
-        return str(self.pk)
+        return self.shown_as or self.kind
 
     @property
     def failure(self) -> str:
