@@ -13,8 +13,7 @@ export function sayBytes(bytes) {
     size /= 1024;
     unit += 1;
   }
-  const digits = { maximumFractionDigits: size < 10 ? 1 : 0 };
-  return `${size.toLocaleString(language, digits)} ${UNITS[unit]}`;
+  return `${size.toLocaleString(language, { maximumFractionDigits: 1 })} ${UNITS[unit]}`;
 }
 
 // -- a drop zone: the browser's own field takes the files
