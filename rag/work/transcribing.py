@@ -39,7 +39,7 @@ from tenants.files.selectors import get_place
 from tenants.files.streams import read_blob
 from tenants.local.models import Work
 from tenants.work.runs import Run
-from tenants.work.services import order
+from tenants.work.services import go_on_later, order
 
 DRAW = "rag.parsing.inside.pictures:draw"
 AT_ONCE = 2  # pages
@@ -102,8 +102,7 @@ def transcribe(run: Run) -> None:
         return _go_on(run, as_arguments(model, str(exc.message), words_of(exc.message)))
     if is_done:
         return _go_on(run, as_arguments(model))
-    with run.conclusion():
-        order(TRANSCRIBE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
+    go_on_later(run)
 
 
 def _go_on(run: Run, asked: dict[str, Any]) -> None:
