@@ -98,8 +98,8 @@ def relate(run: Run) -> None:
 
 
 def _begin(run: Run) -> Order | None:
-    """As things stand now: the data policy, the key and the index may be others than a moment ago. None: there
-    is nothing to read. Raises NotAllowed.
+    """As things stand now: the data policy, the key and the index may be others than a moment ago. None:
+    there is nothing to read. Raises NotAllowed.
     """
     collection = Collection.objects.filter(pk=run.object_id).first()
     if collection is None or collection.active_generation_id is None:

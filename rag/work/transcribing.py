@@ -33,7 +33,7 @@ from rag.work.embedding import SOURCE
 from rag.work.paying import Bringer, find_payer
 from rag.work.reading import note_failure as note_failed_reading
 from rag.work.scans import Outcome, as_arguments, list_readings
-from rag.work_names import READ, TRANSCRIBE
+from rag.work_names import READ
 from tenants.files.models import File
 from tenants.files.selectors import get_place
 from tenants.files.streams import read_blob
@@ -130,7 +130,6 @@ def note_failure(row: Work) -> None:
 
 def _fill(run: Run, scan: Scan) -> bool:
     """Whether all pages are answered; False when its time was over before."""
-    payer = _payer_of(scan.document)
     known = set(list_readings(scan.document, scan.content_hash, scan.model).values_list("page", flat=True))
     waiting = deque(page for page in scan.pages if page not in known)
     ends_at, before = time.monotonic() + SLICE_S, len(scan.pages) - len(waiting)
@@ -143,7 +142,7 @@ def _fill(run: Run, scan: Scan) -> bool:
                 has_begun = flying or done > before
                 if has_begun and time.monotonic() > ends_at:
                     break
-                asking = _begin(run, scan, payer, waiting.popleft())
+                asking = _begin(run, scan, waiting.popleft())
                 if asking is None:
                     done += 1
                 else:
@@ -165,7 +164,7 @@ def _payer_of(document: Document) -> Payer:
     )
 
 
-def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking | None:
+def _begin(run: Run, scan: Scan, page: int) -> Asking | None:
     """None where the page needs no answer: it cannot be drawn, or was read before."""
     try:
         picture = run_jailed(
@@ -186,7 +185,7 @@ def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking | None:
     if twin is not None:
         _keep(run, scan, page, page_hash, Outcome(twin.outcome), twin.text)
         return None
-    return Asking(page, page_hash, Pending(_asker(payer, scan.model, picture)))
+    return Asking(page, page_hash, Pending(_asker(_payer_of(scan.document), scan.model, picture)))
 
 
 def _asker(payer: Payer, model: str, picture: bytes) -> Callable[..., Any]:

@@ -299,7 +299,7 @@ def test_a_model_that_is_away_is_asked_again_and_a_budget_or_a_policy_that_refus
 
 @contextlib.contextmanager
 def after_each_reading(monkeypatch, do) -> Iterator[None]:
-    """`do` once the first passages are kept, in their transaction; two orders' worth of rounds."""
+    """`do` once, when the first passage is kept, in its transaction; one passage a round."""
     keep, kept = relations.keep, []
 
     def keep_and_do(*arguments) -> None:
@@ -336,9 +336,10 @@ def test_what_changes_while_it_is_read_binds_at_once(office, films, monkeypatch)
     key, _secret = create_api_key(
         actor=None, user=office.erin, name="leaked", scopes=["read", "manage"], model_names=[PRICED]
     )
-    with after_each_reading(monkeypatch, lambda: revoke_api_key(actor=None, key=key)):
-        with booked_on(key_id=key.pk, project_id=key.project_id):
-            row = give_order(office, films)
+    revoke = lambda: revoke_api_key(actor=None, key=key)  # noqa: E731 - once
+    by_key = booked_on(key_id=key.pk, project_id=key.project_id)
+    with after_each_reading(monkeypatch, revoke), by_key:
+        row = give_order(office, films)
     assert (row.error_code, Reading.objects.count()) == ("no_payer", 3)
 
     set_columns(films, relations_model=FREE)

@@ -189,6 +189,21 @@ def test_what_came_to_nothing_is_said_and_asked_for_again_when_somebody_wants(
     assert asked(office) == 6, "nobody takes nothing over from another document"
 
 
+def test_a_policy_that_is_set_while_pages_are_read_binds_at_the_next_page(office, collection, monkeypatch):
+    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
+    keep = transcribing._keep
+
+    def keep_and_close(*arguments) -> None:
+        keep(*arguments)
+        change(collection, data_policy="+unstored")
+
+    monkeypatch.setattr(transcribing, "_keep", keep_and_close)
+    document = add_pdf(collection, office.finn, 1, 2, 3)
+    work_off()
+    assert told_of(document)[:2] == (State.READY, 2) and "data policy" in document.why
+    assert asked(office) == 1, "no further page has left"
+
+
 def test_no_more_pages_than_the_collection_allows(office, collection):
     change(collection, vision_pages=2)
     document = add_pdf(collection, office.finn, 1, 2, 3)
