@@ -13,11 +13,13 @@ from PIL import Image
 
 from accounts.services import create_user
 from foundation.errors import Unavailable
+from foundation.jail.inside import Refused
 from gateway import loop
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, cancel_document, retry_document
 from rag.models import Collection, Document, PageReading
+from rag.parsing.inside import pictures
 from rag.progress import describe_document
 from rag.services import create_collection, delete_collection
 from rag.sources import Span, find_page, list_boxes
@@ -279,6 +281,15 @@ def test_it_is_cancelled_between_two_pages(office, collection, monkeypatch):
     retry_document(actor=office.finn, document=document)
     work_off()
     assert told_of(document) == (State.READY, 0, "")
+
+
+def test_each_page_of_a_picture_is_measured_before_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_MOST_PIXELS_OF_A_FILE", 100)
+    path = tmp_path / "bomb.tiff"
+    Image.new("1", (8, 8)).save(path, save_all=True, append_images=[Image.new("1", (80, 80))])
+    assert pictures.draw({"document": path}, 1, is_picture=True)
+    with pytest.raises(Refused, match=pictures.TOO_LARGE):
+        pictures.draw({"document": path}, 2, is_picture=True)
 
 
 def test_pictures_are_read_too(office, collection, monkeypatch):
