@@ -362,6 +362,25 @@ def test_what_changes_while_it_is_read_binds_at_once(office, films, monkeypatch)
     assert "preview" in row.error and len(office.reader.vendor.asked) == asked
 
 
+def test_a_stand_in_that_costs_something_is_not_asked_where_the_cap_is_passages(office, films):
+    from models_registry.platform.models import Model
+    from models_registry.services import set_model as change_model
+
+    with platform():
+        free = Model.objects.get(name=FREE, connection__name=office.slug)
+        change_model(actor=None, model=free, fallbacks=[PRICED])
+    set_columns(films, relations_model=FREE)
+    add(films, "two", f"{FILM} second")
+    before = len(office.reader.vendor.bodies)
+    office.reader.say = lambda text: ANSWER if "second" in text else 503
+    row = give_order(office, films, "9")
+    told = office.reader.vendor.bodies[before:]
+    with platform():
+        change_model(actor=None, model=free, fallbacks=[])
+    assert Reading.objects.filter(is_read=True).count() == 1, "the model itself is asked"
+    assert {body["model"] for body in told} == {FREE} and (row.state, row.cost) == (Work.State.QUEUED, 0)
+
+
 def test_names_that_were_read_are_followed_kept_by_another_index_and_gone_with_their_passage(office, films):
     add(films, "two", "mara lindqvist was born near a lighthouse.")
     question = Question("quiet harbour summer", Collection.objects.filter(pk=films.pk))
