@@ -1,6 +1,6 @@
 """The work of a vision model that reads a document's scanned pages: each drawn in the jail, sent through the
-gateway on the bill of whoever brought the document, and kept when it is answered. Then the document is read
-with what was kept.
+gateway on the bill of whoever brought the document or had it read again, and kept when it is answered. Then
+the document is read with what was kept.
 
 A page that was answered is not asked for again, whatever ends the work: what is kept goes by the page's
 picture and the model, also in another version of the file. Does not cover: a crash between an answer and its
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from foundation.errors import AtriumError
 from foundation.jail.run import JailError, run_jailed
@@ -156,10 +157,14 @@ def _fill(run: Run, scan: Scan) -> bool:
             asking.pending.cancel()
 
 
-def _payer_of(document: Document) -> Payer:
+def _payer_of(run: Run, document: Document) -> Payer:
+    bringer = Bringer(document.created_by, document.key_id, document.project_id)
+    if run.ordered_by not in (None, document.created_by):  # nobody has others pay again
+        ids = (run.arguments["then"].get(name) for name in ("key", "project"))
+        bringer = Bringer(run.ordered_by, *(UUID(one) if one else None for one in ids))
     return find_payer(
         document.collection,
-        Bringer(document.created_by, document.key_id, document.project_id),
+        bringer,
         message=_("Nobody is known who pays for reading these pages."),
     )
 
@@ -185,7 +190,7 @@ def _begin(run: Run, scan: Scan, page: int) -> Asking | None:
     if twin is not None:
         _keep(run, scan, page, page_hash, Outcome(twin.outcome), twin.text)
         return None
-    return Asking(page, page_hash, Pending(_asker(_payer_of(scan.document), scan.model, picture)))
+    return Asking(page, page_hash, Pending(_asker(_payer_of(run, scan.document), scan.model, picture)))
 
 
 def _asker(payer: Payer, model: str, picture: bytes) -> Callable[..., Any]:

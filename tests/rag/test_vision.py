@@ -11,10 +11,11 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from accounts.services import create_user
+from accounts.services import create_api_key, create_user
 from foundation.errors import Unavailable
 from foundation.jail.inside import Refused
 from gateway import loop
+from rag.booking import booked_on
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, cancel_document, retry_document
@@ -189,6 +190,21 @@ def test_what_came_to_nothing_is_said_and_asked_for_again_when_somebody_wants(
         work_off()
         assert told_of(nothing)[0] == State.FAILED and said in nothing.why
     assert asked(office) == 6, "nobody takes nothing over from another document"
+
+
+def test_who_has_pages_read_again_pays_for_them(office, collection):
+    document = add_pdf(collection, office.finn, 1)
+    work_off()
+    PageReading.objects.all().delete()  # as another model does that reads them
+    key, _secret = create_api_key(actor=None, user=office.erin, name="again", scopes=["manage"])
+    with booked_on(key_id=key.pk, project_id=key.project_id):
+        retry_document(actor=office.erin, document=document)
+    work_off()
+    bills = UsageEvent.objects.filter(source="knowledge").order_by("-pk")[:2]
+    assert [(bill.user_id, bill.key_id) for bill in bills] == [
+        (office.erin.pk, key.pk),
+        (office.finn.pk, None),
+    ]
 
 
 def test_a_policy_that_is_set_while_pages_are_read_binds_at_the_next_page(office, collection, monkeypatch):
