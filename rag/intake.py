@@ -110,7 +110,9 @@ def _order_again(actor: User | None, document: Document, **arguments: object) ->
 
 
 def _order(actor: User | None, document: Document, **arguments: object) -> Work:
-    return order(READ, document.pk, arguments=arguments, ordered_by=actor.pk if actor else None)
+    """`key`, `project`: on what that is booked which whoever orders it pays for (`rag.work.transcribing`)."""
+    booked = {name.removesuffix("_id"): str(value) for name, value in _booked().items() if value}
+    return order(READ, document.pk, arguments=booked | arguments, ordered_by=actor.pk if actor else None)
 
 
 def add_text(

@@ -42,9 +42,10 @@ class RelationsForm(RefusedForm):
     def clean_cost(self) -> Decimal | None:
         """As it was shown; what nobody showed is none."""
         try:
-            return Decimal(self.cleaned_data["cost"])
+            cost = Decimal(self.cleaned_data["cost"])
         except InvalidOperation:
             return None
+        return cost if cost.is_finite() else None
 
     def give(self, actor: User, collection: Collection) -> Work:
         """Raises NotAllowed, InvalidInput, Conflict."""

@@ -58,8 +58,8 @@ class Preview:
 
     @property
     def is_in_money(self) -> bool:
-        """Whether its cap is money; else passages."""
-        return bool(self.cost)
+        """Whether its cap is money; else passages. Also where only what is not foreseen has a price."""
+        return bool(self.held)
 
     @property
     def cost_text(self) -> str:
@@ -70,9 +70,9 @@ class Preview:
         """Twice what is foreseen, and room for a call and its correction, which are held before they are
         sent; in two digits. Or all passages.
         """
-        if not self.cost:
+        if not self.is_in_money:
             return Decimal(self.passage_count)
-        wanted = 2 * (self.cost + self.held)
+        wanted = 2 * ((self.cost or 0) + self.held)
         return round(wanted, 1 - wanted.adjusted())
 
 

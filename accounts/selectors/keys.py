@@ -62,9 +62,15 @@ def find_key(key_id: str) -> ApiKey | None:
     return ApiKey.objects.filter(key_id=key_id).first()
 
 
-def find_key_name(pk: UUID) -> str:
-    """Its 8 public characters; "" of a key that does not exist any more."""
-    return ApiKey.objects.filter(pk=pk).values_list("key_id", flat=True).first() or ""
+def find_key_name(pk: UUID, *, is_usable: bool = False) -> str:
+    """Its 8 public characters; "" of a key that does not exist any more, or (`is_usable`) that is revoked or
+    has expired.
+    """
+    rows = ApiKey.objects.filter(pk=pk)
+    if is_usable:
+        has_time = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        rows = rows.filter(has_time, revoked_at=None)
+    return rows.values_list("key_id", flat=True).first() or ""
 
 
 def list_makers(ids: Collection[UUID]) -> dict[UUID, list[UUID]]:

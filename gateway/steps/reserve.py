@@ -43,15 +43,27 @@ def highest_cost_of(call: Call, route: Route) -> Decimal:
         raise _unpriced(route.name, exc) from None
 
 
+def keep_affordable(call: Call) -> None:
+    """Leave out the candidates that could cost more than was set for the call. Raises QuotaExceeded
+    (`cap_reached`) where none is left, InvalidInput (`model_not_priced`).
+    """
+    most = call.most_cost
+    if most is None:
+        return
+    dear = {route.model_id for route in _routes(call.candidates) if highest_cost_of(call, route) > most}
+    affordable = [one for one in call.candidates if one.route.model_id not in dear]
+    if not affordable:
+        told = _("This call could cost more than is left of what was set for it.")
+        raise QuotaExceeded(told, code=CAP_REACHED)
+    call.candidates = affordable
+
+
 async def reserve(call: Call, ledger: Ledger) -> None:
     """Write the hold, which is the dispatch mark too: the next step sends. Raises QuotaExceeded
-    (`insufficient_quota`, `cap_reached`), InvalidInput (`model_not_priced`), Unavailable.
+    (`insufficient_quota`), InvalidInput (`model_not_priced`), Unavailable.
     """
     principal = call.principal
     amount = highest_price(call)
-    if call.most_cost is not None and amount > call.most_cost:
-        told = _("This call could cost more than is left of what was set for it.")
-        raise QuotaExceeded(told, code=CAP_REACHED)
     subjects = {"tenant": TENANT_SUBJECT, "project": principal.project_id, "user": principal.user_id}
     if principal.key_id:
         subjects["key"] = principal.key_id

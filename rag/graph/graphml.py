@@ -1,10 +1,12 @@
 """A graph as GraphML (graphml.graphdrawing.org), which Gephi, yEd and NetworkX read."""
 
+import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from rag.graph.shown import Picture, Place, Statement
 
+_NO_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
 # id → (of what, type)
 KEYS = {
@@ -62,5 +64,5 @@ def _fill(element: ET.Element, values: dict[str, object], place: Place) -> None:
 
 
 def _as_xml(text: str) -> str:
-    """Without the control characters that no XML holds."""
-    return "".join(character for character in text if character >= " " or character in "\t\n")
+    """Without the characters that no XML holds (1.0, 2.2)."""
+    return _NO_XML.sub("", text)

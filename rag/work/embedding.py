@@ -25,7 +25,7 @@ from rag.work.paying import Bringer, find_payer
 from rag.work.slices import SLICE_S, work_off
 from rag.work_names import EMBED, REBUILD
 from tenants.work.runs import Run
-from tenants.work.services import order
+from tenants.work.services import go_on_later, order
 
 T = TypeVar("T")
 SOURCE = "knowledge"  # on bills
@@ -69,9 +69,7 @@ def embed(run: Run) -> None:
         pause_s = min(max(exc.retry_after_s or ASK_AGAIN_S, 60), ASK_AGAIN_S)
         raise Later(exc.message, code=exc.code, retry_after_s=pause_s) from exc
     if not is_done:
-        with run.conclusion():
-            order(EMBED, run.object_id, ordered_by=run.ordered_by)
-        return
+        return go_on_later(run)
     while taken := _take_into_graph(run, generation):
         run.progress("graph", taken, taken)
     write_alone(run, generation.collection_id, lambda: take_its_place(generation), run.conclusion)
@@ -250,9 +248,7 @@ def rebuild(run: Run) -> None:
             break
         done += filled
     else:
-        with run.conclusion():
-            order(REBUILD, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
-        return
+        return go_on_later(run)
     write_alone(run, generation.collection_id, lambda: _go_on(run, generation), run.conclusion)
 
 

@@ -31,7 +31,9 @@ def find_payer(
         known = find_owner_id()
     if known is None:
         raise NotAllowed(message, code="no_payer")
-    payer = Payer(current_tenant(), known, data_policy=collection.data_policy)
+    # as it stands now: a worker holds its collection for a while
+    policy = Collection.objects.filter(pk=collection.pk).values_list("data_policy", flat=True).first()
+    payer = Payer(current_tenant(), known, data_policy=collection.data_policy if policy is None else policy)
     if known != bringer.user_id:
         return payer
     key_name = find_key_name(bringer.key_id) if bringer.key_id else ""

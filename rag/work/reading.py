@@ -140,7 +140,7 @@ def _is_better(document: Document, parsed: Parsed) -> bool:
 
 def _ask_model(run: Run, document: Document, file: File, wanted: PagesWanted) -> None:
     """The document is read again when the model has read these pages."""
-    then = {"again": True} if run.arguments.get("again") else {}
+    then = {name: run.arguments[name] for name in ("again", "key", "project") if name in run.arguments}
     arguments = {
         "file": str(file.pk),
         "model": find_page_model(document.collection),

@@ -26,11 +26,10 @@ from rag.models import Collection
 from rag.work.embedding import LONG_TEXT, SOURCE
 from rag.work.patience import write_alone
 from rag.work.slices import SLICE_S
-from rag.work_names import RELATE
 from tenants.context import current_tenant
 from tenants.local.models import Work
 from tenants.work.runs import Run
-from tenants.work.services import order
+from tenants.work.services import go_on_later
 
 AT_ONCE = 4  # passages
 IN_VAIN = 12  # so many without one that is read: the model cannot do it
@@ -38,14 +37,16 @@ IN_VAIN = 12  # so many without one that is read: the model cannot do it
 
 @dataclass(slots=True)
 class Order:
-    """What an order still may do. `left`: of its cap in money, None: it has one in passages."""
+    """What an order still may do. `left`: of its cap in money; nothing where it has one in passages, since
+    whoever gave it was told that the model costs nothing.
+    """
 
     run: Run
     collection: Collection
     generation_id: int
     model: str
     payer: Payer
-    left: Decimal | None
+    left: Decimal
     total: int
 
     def count(self) -> int:
@@ -83,25 +84,24 @@ def relate(run: Run) -> None:
     """Raises Conflict with the reason for which it stops; what passes (a model that is away, a limit) is
     raised as it is, and tried again.
     """
-    here = _begin(run)
-    if here is None:
-        return
     ends_at = time.monotonic() + SLICE_S
-    while passages := here.list_next():
+    while (here := _begin(run)) and (passages := here.list_next()):
         run.progress("relations", min(here.count(), here.total), here.total)
         _read(here, passages)
         if time.monotonic() > ends_at:
-            with run.conclusion():
-                order(RELATE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
-            return
+            return go_on_later(run)
+    if here is None:
+        return
     run.progress("relations", here.total, here.total)
     now = Collection.objects.filter(pk=here.collection.pk).values_list("active_generation", flat=True).first()
     if now not in (None, here.generation_id):  # another index has taken its place meanwhile
-        with run.conclusion():
-            order(RELATE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
+        go_on_later(run)
 
 
 def _begin(run: Run) -> Order | None:
+    """As things stand now: the data policy, the key and the index may be others than a moment ago. None:
+    there is nothing to read. Raises NotAllowed.
+    """
     collection = Collection.objects.filter(pk=run.object_id).first()
     if collection is None or collection.active_generation_id is None:
         return None
@@ -110,7 +110,7 @@ def _begin(run: Run) -> Order | None:
         told = _("Whoever ordered this may no longer use the platform. Order the rest yourself.")
         raise NotAllowed(told, code="no_payer")
     given = run.arguments
-    key_name = find_key_name(UUID(given["key"])) if given["key"] else ""
+    key_name = find_key_name(UUID(given["key"]), is_usable=True) if given["key"] else ""
     if given["key"] and not key_name:
         raise NotAllowed(
             _("The key by which this was ordered is gone. Order the rest anew."), code="no_payer"
@@ -123,7 +123,7 @@ def _begin(run: Run) -> Order | None:
         generation_id=collection.active_generation_id,
         model=given["model"],
         payer=Payer(current_tenant(), user_id, project_id, collection.data_policy, key_name),
-        left=None if given["most_cost"] is None else Decimal(given["most_cost"]) - spent,
+        left=Decimal(given["most_cost"] or 0) - spent,
         total=given["total"],
     )
 
@@ -143,7 +143,7 @@ def _read(here: Order, passages: list[Passage]) -> None:
         raise _as_end(others[0])
     if capped and not answers:
         if len(passages) == 1:
-            raise here.reached()
+            raise here.reached() if here.run.arguments["most_cost"] else _not_free()
         _read(here, passages[:1])
 
 
@@ -152,7 +152,7 @@ Answers = list[tuple[Passage, Found | None]]
 
 def _ask(here: Order, passages: list[Passage]) -> tuple[Answers, list[AtriumError]]:
     """What they said, and why others said nothing; all that was used is written down."""
-    share = None if here.left is None else max(here.left, Decimal(0)) / len(passages)
+    share = max(here.left, Decimal(0)) / len(passages)
     asked = [
         start_json(
             here.payer,
@@ -183,9 +183,13 @@ def _ask(here: Order, passages: list[Passage]) -> tuple[Answers, list[AtriumErro
             pending.cancel()
         spent = sum((pending.cost for pending in asked), Decimal(0))
         here.run.spend(spent)
-        if here.left is not None:
-            here.left -= spent
+        here.left -= spent
     return answers, refusals
+
+
+def _not_free() -> Conflict:
+    """The cap is passages, and the model costs something by now."""
+    return Conflict(_("The preview is another by now. Look at it again, then order."), code=CAP_REACHED)
 
 
 def _as_end(error: AtriumError) -> AtriumError:

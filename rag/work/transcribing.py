@@ -1,6 +1,6 @@
 """The work of a vision model that reads a document's scanned pages: each drawn in the jail, sent through the
-gateway on the bill of whoever brought the document, and kept when it is answered. Then the document is read
-with what was kept.
+gateway on the bill of whoever brought the document or had it read again, and kept when it is answered. Then
+the document is read with what was kept.
 
 A page that was answered is not asked for again, whatever ends the work: what is kept goes by the page's
 picture and the model, also in another version of the file. Does not cover: a crash between an answer and its
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from foundation.errors import AtriumError
 from foundation.jail.run import JailError, run_jailed
@@ -33,13 +34,13 @@ from rag.work.paying import Bringer, find_payer
 from rag.work.reading import note_failure as note_failed_reading
 from rag.work.scans import Outcome, as_arguments, list_readings
 from rag.work.slices import work_off
-from rag.work_names import READ, TRANSCRIBE
+from rag.work_names import READ
 from tenants.files.models import File
 from tenants.files.selectors import get_place
 from tenants.files.streams import read_blob
 from tenants.local.models import Work
 from tenants.work.runs import Run
-from tenants.work.services import order
+from tenants.work.services import go_on_later, order
 
 DRAW = "rag.parsing.inside.pictures:draw"
 LONGEST_WAIT_S = 600  # that a refusal may name and be asked again after; else it is told
@@ -100,8 +101,7 @@ def transcribe(run: Run) -> None:
         return _go_on(run, as_arguments(model, str(exc.message), words_of(exc.message)))
     if is_done:
         return _go_on(run, as_arguments(model))
-    with run.conclusion():
-        order(TRANSCRIBE, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
+    go_on_later(run)
 
 
 def _go_on(run: Run, asked: dict[str, Any]) -> None:
@@ -129,14 +129,13 @@ def note_failure(row: Work) -> None:
 
 def _fill(run: Run, scan: Scan) -> bool:
     """Whether all pages are answered; False when its time was over before."""
-    payer = _payer_of(scan.document)
     known = set(list_readings(scan.document, scan.content_hash, scan.model).values_list("page", flat=True))
     waiting = deque(page for page in scan.pages if page not in known)
     done = len(scan.pages) - len(waiting)
     run.progress("pages", done, len(scan.pages))
 
     def begin(_flying: Sequence[Asking]) -> Asking | None:
-        return _begin(run, scan, payer, waiting.popleft()) if waiting else None
+        return _begin(run, scan, waiting.popleft()) if waiting else None
 
     def land(asking: Asking) -> None:
         nonlocal done
@@ -149,15 +148,19 @@ def _fill(run: Run, scan: Scan) -> bool:
     return not waiting
 
 
-def _payer_of(document: Document) -> Payer:
+def _payer_of(run: Run, document: Document) -> Payer:
+    bringer = Bringer(document.created_by, document.key_id, document.project_id)
+    if run.ordered_by not in (None, document.created_by):  # nobody has others pay again
+        ids = (run.arguments["then"].get(name) for name in ("key", "project"))
+        bringer = Bringer(run.ordered_by, *(UUID(one) if one else None for one in ids))
     return find_payer(
         document.collection,
-        Bringer(document.created_by, document.key_id, document.project_id),
+        bringer,
         message=_("Nobody is known who pays for reading these pages."),
     )
 
 
-def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking:
+def _begin(run: Run, scan: Scan, page: int) -> Asking:
     """Nothing is pending where the page needs no answer: it cannot be drawn, or was read before."""
     try:
         picture = run_jailed(
@@ -178,7 +181,7 @@ def _begin(run: Run, scan: Scan, payer: Payer, page: int) -> Asking:
     if twin is not None:
         _keep(run, scan, page, page_hash, Outcome(twin.outcome), twin.text)
         return Asking(page, page_hash, None)
-    return Asking(page, page_hash, Pending(_asker(payer, scan.model, picture)))
+    return Asking(page, page_hash, Pending(_asker(_payer_of(run, scan.document), scan.model, picture)))
 
 
 def _asker(payer: Payer, model: str, picture: bytes) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from tenants.local.models import Work
 from tenants.work import claims, tasks
 from tenants.work.duties import note_duty
 from tenants.work.kinds import get_kind
+from tenants.work.runs import Run
 
 
 @transaction.atomic
@@ -66,6 +67,16 @@ def _order_again(found: Work, wanted: Work) -> None:
     Work.objects.filter(pk=found.pk).update(
         arguments=found.arguments, is_wanted_again=found.is_wanted_again, due_at=found.due_at
     )
+
+
+def go_on_later(run: Run) -> None:
+    """End this attempt and order the same once more, so that others have their turn. Raises ClaimLost,
+    Cancelled: whoever cancelled it while it had its turn is heard.
+    """
+    with run.conclusion():
+        run.held.rows().select_for_update().first()
+        run.check()
+        order(run.held.kind.name, run.object_id, arguments=run.arguments, ordered_by=run.ordered_by)
 
 
 @transaction.atomic

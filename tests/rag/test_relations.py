@@ -19,12 +19,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.services import create_api_key, create_user
+from accounts.services import create_api_key, create_user, revoke_api_key
 from foundation import endings
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from rag import relating
+from rag.booking import booked_on
 from rag.engines import Question
 from rag.engines.table import engine_of
+from rag.graph import relations
 from rag.graph.graphml import NAMESPACE
 from rag.graph.reading import Passage, read_answer, write_messages
 from rag.intake import rebuild_collection
@@ -36,6 +38,7 @@ from rag.services import (
     delete_document,
     index_documents,
 )
+from rag.work import relating as working
 from rag.work.relating import IN_VAIN
 from rag.work_names import RELATE
 from tenants.context import platform, tenant
@@ -160,9 +163,13 @@ def give_order(office, collection, cap="5") -> Work:
     return newest(RELATE)
 
 
-def set_model(collection, name: str) -> None:
-    Collection.objects.filter(pk=collection.pk).update(relations_model=name)
+def set_columns(collection, **columns) -> None:
+    Collection.objects.filter(pk=collection.pk).update(**columns)
     collection.refresh_from_db()
+
+
+def set_model(collection, name: str) -> None:
+    set_columns(collection, relations_model=name)
 
 
 def test_what_is_ordered_is_read_once_proven_and_paid_by_whoever_ordered_it(office, films):
@@ -192,7 +199,8 @@ def test_the_page_shows_the_preview_takes_the_order_and_shows_the_proof(office, 
     given = {name: form[name].value() for name in ("model", "passages", "cost", "cap")} | {"verb": "order"}
     assert f"{PRICED} would read 1 passage" in " ".join(shown.content.decode().split())
     assert browser.post(act, given | {"cap": "much"}).status_code == 400
-    assert browser.post(act, given | {"cost": "0.001"}).status_code == 302
+    for cost in ("0.001", "sNaN"):
+        assert browser.post(act, given | {"cost": cost}).status_code == 302
     assert not Work.objects.filter(kind=RELATE, object_id=str(films.pk)).exists(), (
         "nobody had seen that preview"
     )
@@ -286,6 +294,90 @@ def test_a_model_that_is_away_is_asked_again_and_a_budget_or_a_policy_that_refus
         relating.order_relations(
             actor=office.finn, collection=films, seen=relating.Preview(PRICED), cap=Decimal(1)
         )
+
+
+@contextlib.contextmanager
+def after_each_reading(monkeypatch, do) -> Iterator[None]:
+    """`do` once, when the first passage is kept, in its transaction; one passage a round."""
+    keep, kept = relations.keep, []
+
+    def keep_and_do(*arguments) -> None:
+        keep(*arguments)
+        kept.append(arguments)
+        if len(kept) == 1:
+            do()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(relations, "keep", keep_and_do)
+        patch.setattr(working, "AT_ONCE", 1)
+        yield
+
+
+def test_what_changes_while_it_is_read_binds_at_once(office, films, monkeypatch):
+    from models_registry.platform.models import Model
+    from models_registry.services import set_model_price
+
+    for number in range(3):
+        add(films, f"no {number}", f"{FILM} {number}")
+    with after_each_reading(monkeypatch, lambda: set_columns(films, data_policy="+unstored")):
+        row = give_order(office, films)
+    assert row.state == Work.State.FAILED and "data policy" in row.error
+    assert Reading.objects.count() == 1, "no word more has left"
+    set_columns(films, data_policy="")
+
+    monkeypatch.setattr(working, "SLICE_S", 0.0)
+    cancel = lambda: relating.cancel_relations(actor=office.erin, collection=films)  # noqa: E731 - once
+    with after_each_reading(monkeypatch, cancel):
+        row = give_order(office, films)
+    assert (row.state, Reading.objects.count()) == (Work.State.CANCELLED, 2), "at the end of its turn, too"
+    monkeypatch.setattr(working, "SLICE_S", 60.0)
+
+    key, _secret = create_api_key(
+        actor=None, user=office.erin, name="leaked", scopes=["read", "manage"], model_names=[PRICED]
+    )
+    revoke = lambda: revoke_api_key(actor=None, key=key)  # noqa: E731 - once
+    by_key = booked_on(key_id=key.pk, project_id=key.project_id)
+    with after_each_reading(monkeypatch, revoke), by_key:
+        row = give_order(office, films)
+    assert (row.error_code, Reading.objects.count()) == ("no_payer", 3)
+
+    set_columns(films, relations_model=FREE)
+    with platform():
+        free = Model.objects.get(name=FREE, connection__name=office.slug)
+
+    def set_price(amount: str) -> None:
+        with platform():
+            set_model_price(actor=None, model=free, input=Decimal(amount), output=Decimal(amount))
+
+    set_price("100")
+    seen = relating.Preview(FREE, passage_count=4, cost=Decimal(0))
+    monkeypatch.setattr(relating, "preview", lambda *_of: seen)  # as it was before somebody set a price
+    asked = len(office.reader.vendor.asked)
+    relating.order_relations(actor=office.erin, collection=films, seen=seen, cap=Decimal(4))
+    work_off()
+    set_price("0")
+    row = newest(RELATE)
+    assert (row.state, row.error_code) == (Work.State.FAILED, "cap_reached"), "nobody agreed to pay"
+    assert "preview" in row.error and len(office.reader.vendor.asked) == asked
+
+
+def test_a_stand_in_that_costs_something_is_not_asked_where_the_cap_is_passages(office, films):
+    from models_registry.platform.models import Model
+    from models_registry.services import set_model as change_model
+
+    with platform():
+        free = Model.objects.get(name=FREE, connection__name=office.slug)
+        change_model(actor=None, model=free, fallbacks=[PRICED])
+    set_columns(films, relations_model=FREE)
+    add(films, "two", f"{FILM} second")
+    before = len(office.reader.vendor.bodies)
+    office.reader.say = lambda text: ANSWER if "second" in text else 503
+    row = give_order(office, films, "9")
+    told = office.reader.vendor.bodies[before:]
+    with platform():
+        change_model(actor=None, model=free, fallbacks=[])
+    assert Reading.objects.filter(is_read=True).count() == 1, "the model itself is asked"
+    assert {body["model"] for body in told} == {FREE} and (row.state, row.cost) == (Work.State.QUEUED, 0)
 
 
 def test_names_that_were_read_are_followed_kept_by_another_index_and_gone_with_their_passage(office, films):

@@ -10,13 +10,16 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from accounts.services import create_user
+from accounts.services import create_api_key, create_user
 from foundation import endings
 from foundation.errors import Unavailable
+from foundation.jail.inside import Refused
+from rag.booking import booked_on
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, cancel_document, retry_document
 from rag.models import Collection, Document, PageReading
+from rag.parsing.inside import pictures
 from rag.progress import describe_document
 from rag.services import create_collection, delete_collection
 from rag.sources import Span, find_page, list_boxes
@@ -188,6 +191,36 @@ def test_what_came_to_nothing_is_said_and_asked_for_again_when_somebody_wants(
     assert asked(office) == 6, "nobody takes nothing over from another document"
 
 
+def test_who_has_pages_read_again_pays_for_them(office, collection):
+    document = add_pdf(collection, office.finn, 1)
+    work_off()
+    PageReading.objects.all().delete()  # as another model does that reads them
+    key, _secret = create_api_key(actor=None, user=office.erin, name="again", scopes=["manage"])
+    with booked_on(key_id=key.pk, project_id=key.project_id):
+        retry_document(actor=office.erin, document=document)
+    work_off()
+    bills = UsageEvent.objects.filter(source="knowledge").order_by("-pk")[:2]
+    assert [(bill.user_id, bill.key_id) for bill in bills] == [
+        (office.erin.pk, key.pk),
+        (office.finn.pk, None),
+    ]
+
+
+def test_a_policy_that_is_set_while_pages_are_read_binds_at_the_next_page(office, collection, monkeypatch):
+    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
+    keep = transcribing._keep
+
+    def keep_and_close(*arguments) -> None:
+        keep(*arguments)
+        change(collection, data_policy="+unstored")
+
+    monkeypatch.setattr(transcribing, "_keep", keep_and_close)
+    document = add_pdf(collection, office.finn, 1, 2, 3)
+    work_off()
+    assert told_of(document)[:2] == (State.READY, 2) and "data policy" in document.why
+    assert asked(office) == 1, "no further page has left"
+
+
 def test_no_more_pages_than_the_collection_allows(office, collection):
     change(collection, vision_pages=2)
     document = add_pdf(collection, office.finn, 1, 2, 3)
@@ -263,6 +296,15 @@ def test_it_is_cancelled_between_two_pages(office, collection, monkeypatch):
     retry_document(actor=office.finn, document=document)
     work_off()
     assert told_of(document) == (State.READY, 0, "")
+
+
+def test_each_page_of_a_picture_is_measured_before_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_MOST_PIXELS_OF_A_FILE", 100)
+    path = tmp_path / "bomb.tiff"
+    Image.new("1", (8, 8)).save(path, save_all=True, append_images=[Image.new("1", (80, 80))])
+    assert pictures.draw({"document": path}, 1, is_picture=True)
+    with pytest.raises(Refused, match=pictures.TOO_LARGE):
+        pictures.draw({"document": path}, 2, is_picture=True)
 
 
 def test_pictures_are_read_too(office, collection, monkeypatch):

@@ -70,11 +70,11 @@ def _draw_page(path: Path, page: int) -> Image.Image:
 
 def _open_picture(path: Path, page: int) -> Image.Image:
     try:
-        picture = Image.open(path, formats=FORMATS)
-        if picture.width * picture.height > _MOST_PIXELS_OF_A_FILE:
-            raise Refused(TOO_LARGE)
-        picture.seek(page - 1)
-        upright = ImageOps.exif_transpose(picture)
+        with Image.open(path, formats=FORMATS) as picture:
+            picture.seek(page - 1)  # of a TIFF each page has a size of its own
+            if picture.width * picture.height > _MOST_PIXELS_OF_A_FILE:
+                raise Refused(TOO_LARGE)
+            upright = ImageOps.exif_transpose(picture)
         if not upright.has_transparency_data:
             return upright.convert("RGB")
         seen = upright.convert("RGBA")
