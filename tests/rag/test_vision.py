@@ -207,7 +207,7 @@ def test_who_has_pages_read_again_pays_for_them(office, collection):
 
 
 def test_a_policy_that_is_set_while_pages_are_read_binds_at_the_next_page(office, collection, monkeypatch):
-    monkeypatch.setattr(transcribing, "AT_ONCE", 1)
+    monkeypatch.setattr(slices, "AT_ONCE", 1)
     keep = transcribing._keep
 
     def keep_and_close(*arguments) -> None:
