@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, NotFound
 from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document, SavedQuestion
 from rag.rights import require_edit
@@ -32,8 +32,12 @@ def change_collection(*, actor: User | None, collection: Collection, **columns: 
 
 @transaction.atomic
 def change_document(*, actor: User | None, document: Document, **columns: object) -> Document:
-    """Its title, and what is noted of it. Raises NotAllowed, ValidationError."""
+    """Its title, and what is noted of it. Raises NotAllowed, NotFound (it was deleted meanwhile),
+    ValidationError.
+    """
     require_edit(actor, document.collection, "rag.change_document")
+    if Document.objects.select_for_update(of=("self",), no_key=True).filter(pk=document.pk).first() is None:
+        raise NotFound(_("There is no such document, or you may not read it."))
     for name, value in columns.items():
         setattr(document, name, value)
     document.clean_fields(exclude={"content_hash"})

@@ -1,10 +1,10 @@
 """What comes into a collection: read on the queue, once, in versions, and gone without a trace."""
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from rag.changes import save_question
+from rag.changes import change_document, save_question
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
@@ -16,6 +16,7 @@ from rag.services import create_collection, delete_collection, delete_document
 from rag.work import reading, together
 from rag.work_names import QUEUE, READ
 from tenants.context import tenant
+from tenants.files import cleaning
 from tenants.files.models import Blob, File
 from tenants.local.models import Work
 from tenants.work.claims import claim_next
@@ -287,3 +288,20 @@ def test_another_index_takes_its_place_when_it_is_complete(make_collection):
     assert after.pk != before.pk and after.chunk_count > before.chunk_count
     collection.refresh_from_db()
     assert collection.active_generation_id == after.pk and len(found(collection, "meanwhile")) == 1
+
+
+def test_a_file_whose_time_is_over_stays_for_its_document_and_keeps_no_other(make_collection, monkeypatch):
+    held = bring("Needed by a document.")
+    document, _new = add_file(actor=None, collection=make_collection("Rules"), file=held)
+    bring("Needed by nobody.", "other.txt")
+    File.objects.update(expires_at=timezone.now())
+    monkeypatch.setattr(cleaning, "AT_ONCE", 1)
+    cleaning.clean_up()
+    assert File.objects.get() == held and Document.objects.get() == document
+
+
+def test_what_is_noted_of_a_document_that_was_deleted_meanwhile_is_refused(make_collection):
+    document, _new = add_file(actor=None, collection=make_collection("Rules"), file=bring("Text."))
+    delete_document(actor=None, document=Document.objects.get())
+    with pytest.raises(NotFound):
+        change_document(actor=None, document=document, metadata={"year": 2024})
