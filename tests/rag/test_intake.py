@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone, translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from rag.changes import change_document, save_question
+from rag.changes import change_collection, change_document, save_question
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
@@ -291,13 +291,14 @@ def test_another_index_takes_its_place_when_it_is_complete(make_collection):
 
 
 def test_a_file_whose_time_is_over_stays_for_its_document_and_keeps_no_other(make_collection, monkeypatch):
-    held = bring("Needed by a document.")
-    document, _new = add_file(actor=None, collection=make_collection("Rules"), file=held)
+    collection = make_collection("Rules")
+    add_file(actor=None, collection=collection, file=bring("Needed by a document."))
     bring("Needed by nobody.", "other.txt")
+    add_file(actor=None, collection=collection, file=bring("Needed as well."))
     File.objects.update(expires_at=timezone.now())
     monkeypatch.setattr(cleaning, "AT_ONCE", 1)
     cleaning.clean_up()
-    assert File.objects.get() == held and Document.objects.get() == document
+    assert File.objects.count() == Document.objects.exclude(file=None).count() == 2
 
 
 def test_what_is_noted_of_a_document_that_was_deleted_meanwhile_is_refused(make_collection):
@@ -305,3 +306,8 @@ def test_what_is_noted_of_a_document_that_was_deleted_meanwhile_is_refused(make_
     delete_document(actor=None, document=Document.objects.get())
     with pytest.raises(NotFound):
         change_document(actor=None, document=document, metadata={"year": 2024})
+
+
+def test_a_language_twice_is_refused_of_a_collection_that_exists_too(make_collection):
+    with pytest.raises(InvalidInput):
+        change_collection(actor=None, collection=make_collection("Rules"), languages=["de", "de"])
