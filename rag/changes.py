@@ -10,6 +10,7 @@ from foundation.errors import InvalidInput, NotFound
 from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document, SavedQuestion
 from rag.rights import require_edit
+from rag.services import check_columns
 
 CHANGE = "rag.change_collection"
 # what another index must be made for
@@ -18,13 +19,13 @@ INDEX_COLUMNS = ("engine", "languages", "embedding_model", "dimensions", "chunk_
 
 @transaction.atomic
 def change_collection(*, actor: User | None, collection: Collection, **columns: object) -> bool:
-    """Whether its index must be made anew. Raises NotAllowed, ValidationError."""
+    """Whether its index must be made anew. Raises NotAllowed, InvalidInput, ValidationError."""
     require_edit(actor, collection, CHANGE)
     row = Collection.objects.select_for_update(of=("self",)).get(pk=collection.pk)
     before = [getattr(row, name) for name in INDEX_COLUMNS]
     for name, value in columns.items():
         setattr(row, name, value)
-    row.full_clean()
+    check_columns(row)
     check_engine(row)
     row.save()
     return before != [getattr(row, name) for name in INDEX_COLUMNS]
@@ -32,11 +33,11 @@ def change_collection(*, actor: User | None, collection: Collection, **columns: 
 
 @transaction.atomic
 def change_document(*, actor: User | None, document: Document, **columns: object) -> Document:
-    """Its title, and what is noted of it. Raises NotAllowed, ValidationError, and NotFound where it was
-    deleted meanwhile.
+    """Its title, and what is noted of it. Raises NotAllowed, NotFound (it was deleted meanwhile),
+    ValidationError.
     """
     require_edit(actor, document.collection, "rag.change_document")
-    if not Document.objects.select_for_update().filter(pk=document.pk).exists():
+    if Document.objects.select_for_update(of=("self",), no_key=True).filter(pk=document.pk).first() is None:
         raise NotFound(_("There is no such document, or you may not read it."))
     for name, value in columns.items():
         setattr(document, name, value)

@@ -52,12 +52,17 @@ def create_collection(*, actor: User | None, name: str, **columns: object) -> Co
         check_chat_count(actor.pk)
     columns.setdefault("keeper_id", columns.get("owner_id") or (actor.pk if actor else None))
     collection = Collection(name=name.strip(), **columns)
-    collection.full_clean()
-    if len(set(collection.languages)) < len(collection.languages):
-        raise InvalidInput(_("Each language once."), param="languages")
+    check_columns(collection)
     collection.save()
     engine_of(collection).create(collection)
     return collection
+
+
+def check_columns(collection: Collection) -> None:
+    """Raises ValidationError, InvalidInput."""
+    collection.full_clean()
+    if len(set(collection.languages)) < len(collection.languages):
+        raise InvalidInput(_("Each language once."), param="languages")
 
 
 @transaction.atomic

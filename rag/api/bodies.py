@@ -44,6 +44,11 @@ class CollectionChanges(StrictSerializer):
     languages = serializers.ListField(
         child=serializers.ChoiceField(Language.choices), required=False, min_length=1, max_length=3
     )
+    engine = serializers.ChoiceField(
+        Collection.Engine.choices,
+        required=False,
+        help_text="Who reads and searches its documents: `pgvector` (Atrium itself) or `ragflow`.",
+    )
     embedding_model = serializers.CharField(
         max_length=120, required=False, allow_blank=True, help_text="Empty: found by words only."
     )
@@ -65,6 +70,9 @@ class CollectionChanges(StrictSerializer):
         help_text="Of one document, which the vision model reads at most.",
     )
     chunk_characters = serializers.IntegerField(required=False, min_value=200, max_value=4000)
+    uses_graph = serializers.BooleanField(
+        required=False, help_text="Also find passages with the names that the best ones have."
+    )
     relations_model = serializers.CharField(
         max_length=120,
         required=False,

@@ -5,6 +5,7 @@ a kill.
 Does not cover: bytes without a row, which an older database brought back from a backup leaves.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -25,10 +26,10 @@ TELL_FOR = timedelta(days=1)  # whoever asks later hears that there is no such u
 @duty(services.CLEAN)
 def clean_up() -> None:
     """One round; notes the next where there is something to look at."""
-    _end_files()
+    is_all = _end_files()
     _end_uploads()
     _end_abandoned()
-    is_all = _remove_going()
+    is_all = _remove_going() and is_all
     if not is_all:
         note_duty(services.CLEAN)
     elif Blob.objects.exists() or Upload.objects.exists():
@@ -43,12 +44,16 @@ def _next_turn() -> datetime:
     return max(now, min(moment for moment in (midnight, files, pending) if moment is not None))
 
 
-def _end_files() -> None:
-    for file in File.objects.filter(expires_at__lte=timezone.now())[:AT_ONCE]:
-        try:
+def _end_files() -> bool:
+    """Whether all are ended. Those that a room needs are gone for whoever brought them, and keep no other."""
+    ended = 0
+    for file in File.objects.filter(expires_at__lte=timezone.now()).order_by("pk"):
+        if ended == AT_ONCE:
+            return False
+        with suppress(Conflict):
             services.delete_file(file)
-        except Conflict:
-            continue  # a room needs it; it is gone for those who brought it
+            ended += 1
+    return True
 
 
 def _end_uploads() -> None:

@@ -3,10 +3,10 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import translation
+from django.utils import timezone, translation
 
 from foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from rag.changes import change_document, save_question
+from rag.changes import change_collection, change_document, save_question
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, add_text, cancel_document, rebuild_collection, retry_document
@@ -18,6 +18,7 @@ from rag.services import create_collection, delete_collection, delete_document
 from rag.work import reading, together
 from rag.work_names import QUEUE, READ
 from tenants.context import tenant
+from tenants.files import cleaning
 from tenants.files.models import Blob, File
 from tenants.local.models import Work
 from tenants.work.claims import claim_next
@@ -174,14 +175,6 @@ def test_a_crash_before_the_end_leaves_nothing_half(make_collection, monkeypatch
     assert document.state == "ready" and document.attachments.count() == 1
 
 
-def test_what_was_deleted_meanwhile_is_told_so_to_whoever_changes_it(make_collection):
-    collection = make_collection("Rules")
-    document, _is_new = add_file(actor=None, collection=collection, file=bring("Thirty days of leave."))
-    Document.objects.filter(pk=document.pk).delete()
-    with pytest.raises(NotFound):
-        change_document(actor=None, document=document, title="Other rules")
-
-
 def test_cancelling_and_trying_again(make_collection):
     collection = make_collection()
     document, _new = add_file(actor=None, collection=collection, file=bring("A pier."))
@@ -302,3 +295,26 @@ def test_another_index_takes_its_place_when_it_is_complete(make_collection):
     assert after.pk != before.pk and after.chunk_count > before.chunk_count
     collection.refresh_from_db()
     assert collection.active_generation_id == after.pk and len(found(collection, "meanwhile")) == 1
+
+
+def test_a_file_whose_time_is_over_stays_for_its_document_and_keeps_no_other(make_collection, monkeypatch):
+    collection = make_collection("Rules")
+    add_file(actor=None, collection=collection, file=bring("Needed by a document."))
+    bring("Needed by nobody.", "other.txt")
+    add_file(actor=None, collection=collection, file=bring("Needed as well."))
+    File.objects.update(expires_at=timezone.now())
+    monkeypatch.setattr(cleaning, "AT_ONCE", 1)
+    cleaning.clean_up()
+    assert File.objects.count() == Document.objects.exclude(file=None).count() == 2
+
+
+def test_what_is_noted_of_a_document_that_was_deleted_meanwhile_is_refused(make_collection):
+    document, _new = add_file(actor=None, collection=make_collection("Rules"), file=bring("Text."))
+    delete_document(actor=None, document=Document.objects.get())
+    with pytest.raises(NotFound):
+        change_document(actor=None, document=document, metadata={"year": 2024})
+
+
+def test_a_language_twice_is_refused_of_a_collection_that_exists_too(make_collection):
+    with pytest.raises(InvalidInput):
+        change_collection(actor=None, collection=make_collection("Rules"), languages=["de", "de"])

@@ -1,5 +1,6 @@
 """RAGFlow as an engine, against a server that behaves as RAGFlow does."""
 
+import json
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -21,7 +22,9 @@ from rag.work.handing import LONGEST
 from rag.work_names import HAND_OVER, REBUILD, WATCH
 from tenants.context import tenant
 from tenants.local.models import Work
+from tests.conftest import manage
 from tests.doubles.ragflow import RagflowServer, running_ragflow
+from tests.rag.test_api import Program
 from tests.rag.works import bring, newest, work_off
 
 pytestmark = pytest.mark.django_db
@@ -229,6 +232,26 @@ def test_a_collection_moves_there_and_back_and_the_old_answers_until_then(
         texts(search_now(bob, "lighthouse", collections=[moving])) == [HANDBOOK] and document.state == "ready"
     )
     remove_account(actor=None, account=account)
+
+
+def test_programs_and_commands_move_a_collection_too(account, acme, alice, make_collection, ragflow):
+    moving = make_collection("Moving")
+    put(moving)
+    program, own = Program(acme, alice), f"{moving.pk}/"
+    told = program.ask("PATCH", own, {"engine": "ragflow", "uses_graph": False}).json()
+    assert (told["engine"], told["uses_graph"]) == ("ragflow", False)
+    assert told["progress"]["is_rebuilding"]
+    here = ("--tenant", "acme", "Moving")
+    (found,) = json.loads(manage("collection", "search", *here, "lighthouse", "--json"))
+    assert found["text"] == HANDBOOK, "the old index answers until the new one is there"
+    work_through()
+    moving.refresh_from_db()
+    assert moving.active_generation.engine == "ragflow"
+    told = json.loads(manage("collection", "change", *here, "--engine", "pgvector", "--graph", "--json"))
+    assert (told["engine"], told["uses_graph"]) == ("pgvector", True)
+    work_through()
+    moving.refresh_from_db()
+    assert moving.active_generation.engine == "pgvector" and moving.generations.count() == 1
 
 
 def test_the_account_is_checked_sealed_and_goes_nowhere_else(account, ragflow, settings, bob):

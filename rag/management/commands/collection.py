@@ -1,9 +1,12 @@
 """`manage.py collection create | change | add | list | show | search | relate | rebuild | delete`."""
 
+from argparse import BooleanOptionalAction
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+
+from django.db import transaction
 
 from accounts.models import User
 from accounts.selectors import get_user_by_email
@@ -12,7 +15,7 @@ from foundation.errors import AtriumError, InvalidInput, NotFound
 from rag import relating, services
 from rag.changes import change_collection
 from rag.engines import Question
-from rag.engines.table import engine_of
+from rag.engines.table import engine_named, find_answering
 from rag.intake import add_content, add_url, rebuild_collection
 from rag.models import DIMENSIONS, Collection, Language
 from rag.progress import describe_collection
@@ -34,9 +37,10 @@ class Command(AtriumCommand):
         create.add_argument("--dimensions", type=int, choices=DIMENSIONS, help="of its vectors")
         create.add_argument("--chunk-characters", type=int, default=900, metavar="N")
         create.add_argument("--data-policy", choices=DataPolicy.values, default="")
-        _add_scans(create)
-        change = self._add("change", self.change, "who reads its scanned pages and pictures")
-        _add_scans(change)
+        _add_settings(create)
+        change = self._add("change", self.change, "its engine, its graph, who reads its scanned pages")
+        _add_settings(change)
+        change.add_argument("--as", dest="user", metavar="EMAIL", help="who pays for vectors of a new index")
         add = self._add("add", self.add, "bring files, folders (with what is below them) or web pages")
         add.add_argument("sources", nargs="+", metavar="PATH-OR-URL")
         add.add_argument("--recrawl-days", type=int, metavar="N", help="look at web pages again")
@@ -74,7 +78,7 @@ class Command(AtriumCommand):
             name: options[name]
             for name in ("embedding_model", "dimensions", "chunk_characters", "data_policy")
         }
-        columns |= _scans_of(options)
+        columns |= _settings_of(options)
         if options["language"]:
             columns["languages"] = options["language"]
         with _inside(options):
@@ -82,10 +86,13 @@ class Command(AtriumCommand):
             self.show(_describe(row), str(row.pk))
 
     def change(self, options) -> None:
-        with _inside(options):
-            row = _find(options["name"])
-            change_collection(actor=None, collection=row, **_scans_of(options))
+        """What changes its index has a new one made, beside the one that answers until then."""
+        with _inside(options), transaction.atomic():
+            row, person = _find(options["name"]), _find_person(options)
+            needs_index = change_collection(actor=person, collection=row, **_settings_of(options))
             row.refresh_from_db()
+            if needs_index and row.documents.exists():
+                rebuild_collection(actor=person, collection=row)
             self.show(_describe(row), f"Collection {row.name} is changed.")
 
     def add(self, options) -> None:
@@ -124,7 +131,7 @@ class Command(AtriumCommand):
             row = _find(options["name"])
             here = Collection.objects.filter(pk=row.pk)
             question = Question(options["question"], here, count=options["count"])
-            hits = engine_of(row).search(question)
+            hits = engine_named(find_answering(row)).search(question)
         self.show([{"score": round(hit.score, 3), "document": hit.title, "text": hit.text} for hit in hits])
 
     def relate(self, options) -> None:
@@ -157,7 +164,14 @@ class Command(AtriumCommand):
             self.show({"deleted": options["name"]}, f"Collection {options['name']} is gone.")
 
 
-def _add_scans(parser) -> None:
+def _add_settings(parser) -> None:
+    parser.add_argument("--engine", choices=Collection.Engine.values, help="who reads and searches it")
+    parser.add_argument(
+        "--graph",
+        dest="uses_graph",
+        action=BooleanOptionalAction,
+        help="also find passages with the names that the best ones have",
+    )
     parser.add_argument("--vision-model", metavar="MODEL", help="reads scanned pages and pictures; '': none")
     parser.add_argument(
         "--page-reader",
@@ -167,8 +181,8 @@ def _add_scans(parser) -> None:
     parser.add_argument("--vision-pages", type=int, metavar="N", help="of a document, at most (50)")
 
 
-def _scans_of(options) -> dict:
-    names = ("vision_model", "page_reader", "vision_pages")
+def _settings_of(options) -> dict:
+    names = ("engine", "uses_graph", "vision_model", "page_reader", "vision_pages")
     return {name: options[name] for name in names if options[name] is not None}
 
 
@@ -230,6 +244,8 @@ def _describe(row: Collection) -> dict:
     return {
         "id": row.pk,
         "name": row.name,
+        "engine": row.engine,
+        "uses_graph": row.uses_graph,
         "vision_model": row.vision_model,
         "page_reader": row.page_reader,
         "vision_pages": row.vision_pages,
