@@ -10,6 +10,7 @@ from foundation.errors import InvalidInput
 from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document, SavedQuestion
 from rag.rights import require_edit
+from tenants.files.names import clean_title
 
 CHANGE = "rag.change_collection"
 # what another index must be made for
@@ -35,7 +36,7 @@ def change_document(*, actor: User | None, document: Document, **columns: object
     """Its title, and what is noted of it. Raises NotAllowed, ValidationError."""
     require_edit(actor, document.collection, "rag.change_document")
     for name, value in columns.items():
-        setattr(document, name, value)
+        setattr(document, name, clean_title(str(value)) if name == "title" else value)
     document.clean_fields(exclude={"content_hash"})
     document.save(update_fields=[*columns, "updated_at"])
     return document

@@ -129,6 +129,7 @@ def test_its_page_and_its_file_obey_the_rights_of_the_collection(make_collection
     film, _birth = add(films, "Quiet Harbour", FILM), add(films, "Birth\x07\uffff", BIRTH)
     shown = acme.get(page).content.decode()
     assert "Mara Lindqvist" in shown and f"/knowledge/documents/{film.pk}/?from=0" in shown
+    assert films.documents.filter(title="Birth \uffff").exists(), "no control character stays in a title"
     answer = acme.get(f"/knowledge/{films.pk}/graph.graphml")
     assert answer["Content-Disposition"].startswith("attachment;")
     root = ET.fromstring(answer.content)
