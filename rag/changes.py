@@ -11,6 +11,7 @@ from rag.engines.ragflow.account import check_engine
 from rag.models import Collection, Document, SavedQuestion
 from rag.rights import require_edit
 from rag.services import check_columns
+from tenants.files.names import clean_title
 
 CHANGE = "rag.change_collection"
 # what another index must be made for
@@ -40,7 +41,7 @@ def change_document(*, actor: User | None, document: Document, **columns: object
     if Document.objects.select_for_update(of=("self",), no_key=True).filter(pk=document.pk).first() is None:
         raise NotFound(_("There is no such document, or you may not read it."))
     for name, value in columns.items():
-        setattr(document, name, value)
+        setattr(document, name, clean_title(str(value)) if name == "title" else value)
     document.clean_fields(exclude={"content_hash"})
     document.save(update_fields=[*columns, "updated_at"])
     return document

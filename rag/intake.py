@@ -28,6 +28,7 @@ from rag.twins import note_twin
 from rag.work_names import READ, READING, REBUILD
 from tenants.files.limits import say_size
 from tenants.files.models import File
+from tenants.files.names import clean_title
 from tenants.files.services import delete_file, store_file
 from tenants.local.models import Work
 from tenants.turns import take_turns
@@ -65,7 +66,7 @@ def add_file(
         file,
         title=(title or file.name)[:300],
         source=Document.Source.MAIL if is_mail else Document.Source.UPLOAD,
-        address=(address or file.name)[:2000],
+        address=clean_title(address or file.name)[:2000],
         metadata=dict(metadata or {}),
     )
 

@@ -26,6 +26,7 @@ from rag.questions import note_passages, put_back
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
 from tenants.files.models import File
+from tenants.files.names import clean_title
 from tenants.files.purposes import LABELS
 from tenants.files.services import delete_file
 from tenants.local.models import Work
@@ -88,7 +89,7 @@ def add_document(
     two bring them at once. Raises NotAllowed, ValidationError.
     """
     require_edit(actor, collection, "rag.add_document")
-    document = Document(collection=collection, title=title.strip(), content_hash=content_hash, **columns)
+    document = Document(collection=collection, title=clean_title(title), content_hash=content_hash, **columns)
     looked_at = {"file", "parent"}  # by the caller, and by the database again
     document.full_clean(exclude=looked_at, validate_unique=False, validate_constraints=False)
     if document.address:

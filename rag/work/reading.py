@@ -32,6 +32,7 @@ from rag.work.patience import write_alone
 from rag.work.scans import Asked, PagesWanted, read_asked, reader_of
 from rag.work_names import EMBED, READ, RECRAWL, TRANSCRIBE
 from tenants.files.models import File
+from tenants.files.names import clean_title
 from tenants.files.selectors import get_place
 from tenants.files.services import store_file
 from tenants.files.streams import read_blob
@@ -213,7 +214,7 @@ def keep_all(collection: Collection, brought: Mapping[Document, Brought]) -> Non
 def _describe(brought: Mapping[Document, Brought]) -> None:
     """What their contents say of themselves."""
     for document, one in brought.items():
-        title = one.parsed.title.strip()[:300]
+        title = clean_title(one.parsed.title)[:300]
         is_unnamed = document.title in (document.address, document.file.name if document.file else "")
         if is_unnamed and title.lower() not in UNTITLED and title != document.title:
             document.title = title

@@ -36,6 +36,13 @@ def _cut(text: str, most_bytes: int) -> str:
     return text.encode()[:most_bytes].decode(errors="ignore").rstrip()
 
 
+def clean_title(raw: str) -> str:
+    """A title or a path in one line, without what is no letter."""
+    spaced = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in raw)
+    kept = (one for one in spaced if one in _JOINERS or unicodedata.category(one) not in _LEFT_OUT)
+    return " ".join("".join(kept).split())
+
+
 def clean_type(raw: str) -> str:
     """A declared media type without parameters; "" for what is none."""
     kind = raw.partition(";")[0].strip().lower()

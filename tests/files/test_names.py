@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tenants.files.names import as_attachment, clean_name, clean_type
+from tenants.files.names import as_attachment, clean_name, clean_title, clean_type
 from tenants.files.sniffing import sniff
 
 pytestmark = pytest.mark.scope(None)
@@ -35,6 +35,10 @@ pytestmark = pytest.mark.scope(None)
 )
 def test_names_are_kept_without_what_is_no_letter(raw, name):
     assert clean_name(raw) == name
+
+
+def test_titles_stand_in_one_line_and_read_as_they_are_written():
+    assert clean_title(" The\r\nCrew\0\u2028of \u202e2026\u2066 👩\u200d🔬 ") == "The Crew of 2026 👩\u200d🔬"
 
 
 @pytest.mark.parametrize("letter", ["a", "ü", "字", "👩"])

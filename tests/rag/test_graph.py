@@ -126,9 +126,10 @@ def test_its_page_and_its_file_obey_the_rights_of_the_collection(make_collection
     acme.force_login(bob)
     page = f"/knowledge/{films.pk}/graph/"
     assert "No names yet" in acme.get(page).content.decode()
-    film, _birth = add(films, "Quiet Harbour", FILM), add(films, "Birth\x07\uffff", BIRTH)
+    film, _birth = add(films, "Quiet Harbour", FILM), add(films, "Bir\uffffth\x07", BIRTH)
     shown = acme.get(page).content.decode()
     assert "Mara Lindqvist" in shown and f"/knowledge/documents/{film.pk}/?from=0" in shown
+    assert films.documents.filter(title="Bir\uffffth").exists(), "no control character stays in a title"
     answer = acme.get(f"/knowledge/{films.pk}/graph.graphml")
     assert answer["Content-Disposition"].startswith("attachment;")
     root = ET.fromstring(answer.content)

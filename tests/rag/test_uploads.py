@@ -54,7 +54,7 @@ def send(client, upload: str, piece: bytes):
 
 
 def complete(client, upload: str, ids: list[str], collection: Collection | None = None):
-    given = {"parts": ",".join(ids), "path": "Crew/rules.txt"}
+    given = {"parts": ",".join(ids), "path": "Crew/\u202erules.txt"}
     given |= {"collection": collection.pk} if collection else {}
     return client.post(f"{PLACE}{upload}/complete/", given)
 
