@@ -63,7 +63,15 @@ CHANGES = {
     "api-collection-detail": (
         "collection",
         {
-            *("name", "description", "languages", "embedding_model", "chunk_characters"),
+            *(
+                "name",
+                "description",
+                "languages",
+                "engine",
+                "uses_graph",
+                "embedding_model",
+                "chunk_characters",
+            ),
             *("data_policy", "metadata", "vision_model", "page_reader", "vision_pages", "relations_model"),
         },
     ),
