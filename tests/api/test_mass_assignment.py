@@ -65,6 +65,7 @@ CHANGES = {
         {
             *("name", "description", "languages", "embedding_model", "chunk_characters"),
             *("data_policy", "metadata", "vision_model", "page_reader", "vision_pages", "relations_model"),
+            *("engine", "uses_graph"),
         },
     ),
     "api-connection-detail": (
