@@ -73,6 +73,7 @@ CHANGES = {
                 "chunk_characters",
             ),
             *("data_policy", "metadata", "vision_model", "page_reader", "vision_pages", "relations_model"),
+            *("engine", "uses_graph"),
         },
     ),
     "api-connection-detail": (
