@@ -14,24 +14,34 @@ groups=(
   "tests/proof tests/usage tests/upgrade tests/rag ${waiting//tests/--ignore=tests} --ignore=$embedded"
   "tests/gateway tests/clients tests/doubles tests/foundation $waiting"
 )
+others=()
+for group in "${groups[@]}"; do
+  for folder in $group; do others+=("--ignore=${folder#--ignore=}"); done
+done
+groups+=("tests ${others[*]}")
 logs=$(mktemp -d)
 runs=()
 trap 'kill "${runs[@]}" 2>/dev/null; rm -rf "$logs"' EXIT
-others=()
-for group in "${groups[@]}"; do
-  read -ra folders <<< "$group"
-  "${pytest[@]}" "${folders[@]}" > "$logs/${#runs[@]}" 2>&1 &
+run() {
+  read -ra arguments <<< "${groups[$1]}"
+  "${pytest[@]}" "${arguments[@]}" > "$logs/$1" 2>&1
+}
+for number in "${!groups[@]}"; do
+  run "$number" &
   runs+=($!)
-  for folder in "${folders[@]}"; do others+=("--ignore=${folder#--ignore=}"); done
 done
-"${pytest[@]}" tests "${others[@]}" > "$logs/${#runs[@]}" 2>&1 &
-runs+=($!)
 worst=0
-for run in "${runs[@]}"; do
-  wait "$run"
+for number in "${!runs[@]}"; do
+  wait "${runs[$number]}"
   status=$?
+  # seen twice: a database of which nobody in the house had sent a signal was killed, and told nothing
+  if [ $status -ne 0 ] && grep -q "^A server of this run has died" "$logs/$number"; then
+    cp "$logs/$number" "$logs/$number.died"
+    run "$number"
+    status=$?
+  fi
   worst=$((status > worst ? status : worst))
 done
 cat "$logs"/*
-grep -hoE '[0-9]+ passed' "$logs"/* | awk '{ cases += $1 } END { print cases " cases passed." }'
+grep -hoE '[0-9]+ passed' "$logs"/[0-9] | awk '{ cases += $1 } END { print cases " cases passed." }'
 exit "$worst"

@@ -27,5 +27,6 @@ atexit.register(_stack.close)
 def _say_what_a_dead_server_said() -> None:
     """Runs before its folder is removed: hundreds of tests that found no database say nothing about why."""
     if not is_healthy(folder):
+        print("A server of this run has died.", file=sys.stderr)
         for log in sorted((folder / "logs").glob("*.log")):
             print(f"{log}:\n", log.read_text(errors="replace")[-6_000:], file=sys.stderr)
