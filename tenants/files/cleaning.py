@@ -16,6 +16,7 @@ from foundation.errors import Conflict
 from tenants.files import services, uploads
 from tenants.files.models import Blob, File, Upload
 from tenants.files.streams import remove_bytes
+from tenants.files.uses import delete_own_file
 from tenants.work.duties import duty, note_duty
 
 AT_ONCE = 500
@@ -45,13 +46,18 @@ def _next_turn() -> datetime:
 
 
 def _end_files() -> bool:
-    """Whether all are ended. Those that a room needs are gone for whoever brought them, and keep no other."""
+    """As their owners delete them. Whether all are ended: those that a room needs all the same are gone for
+    whoever brought them, and keep no other.
+    """
     ended = 0
     for file in File.objects.filter(expires_at__lte=timezone.now()).order_by("pk"):
         if ended == AT_ONCE:
             return False
         with suppress(Conflict):
-            services.delete_file(file)
+            if file.owner_id is None:
+                services.delete_file(file)
+            else:
+                delete_own_file(file.owner_id, file)
             ended += 1
     return True
 

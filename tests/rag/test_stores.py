@@ -14,6 +14,7 @@ import jsonschema
 import openai
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import ApiKey, Grant
 from accounts.services.grants import grant
@@ -21,6 +22,7 @@ from rag.intake import add_file
 from rag.models import Chunk, Collection, Document, FileBatch, Posting
 from rag.services import create_collection
 from tenants.context import tenant
+from tenants.files.cleaning import clean_up
 from tenants.files.models import File
 from tests.gateway.filing import Cabinet, make_cabinet
 from tests.rag.papers import make_pdf
@@ -116,13 +118,17 @@ def test_a_german_pdf_is_brought_polled_found_and_gone(cabinet):
     assert refusal.value.body["code"] == "vector_store_not_found"
 
 
-def test_a_file_that_its_owner_deletes_goes_from_the_stores_that_are_theirs(cabinet):
+def test_a_file_that_its_owner_deletes_or_whose_time_is_over_goes_from_the_stores_that_are_theirs(cabinet):
     client = cabinet.client("frank")
     store = client.vector_stores.create(name="Mine").id
     (one,) = fill(client, store, URLAUB)
     assert client.files.delete(one).deleted
     assert client.vector_stores.search(store, query="Jahresurlaub").data == []
     assert client.vector_stores.files.list(store).data == [] and not Posting.objects.exists()
+    (brief,) = fill(client, store, URLAUB)
+    File.objects.filter(pk=brief.removeprefix("file-")).update(expires_at=timezone.now())
+    clean_up()
+    assert client.vector_stores.files.list(store).data == [] and not Document.objects.exists()
     shared = create_collection(actor=None, name="House rules")
     file = File.objects.get(pk=bring(client, REISEN).removeprefix("file-"))
     add_file(actor=None, collection=shared, file=file)
