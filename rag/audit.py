@@ -27,6 +27,7 @@ UNDECIDED = [
     "read_by",
     "fetched_at",
     "facts",
+    "twins",
     "validators",
     "created_at",
     "updated_at",

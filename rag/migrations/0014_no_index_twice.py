@@ -2,12 +2,24 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 # Django would drop the foreign key and check every row for it anew
-INDEXES = {
-    "rag_document_collection_id_c8b38dd4": "rag_document (collection_id)",
-    "rag_block_document_id_6c5aa19b": "rag_block (document_id)",
-    "rag_savedquestion_collection_id_1c01d81f": "rag_savedquestion (collection_id)",
-    "rag_ragflowdocument_generation_id_a62c7ccb": "rag_ragflowdocument (generation_id)",
-}
+DROP_AND_MAKE = (
+    (
+        "DROP INDEX IF EXISTS rag_document_collection_id_c8b38dd4",
+        "CREATE INDEX rag_document_collection_id_c8b38dd4 ON rag_document (collection_id)",
+    ),
+    (
+        "DROP INDEX IF EXISTS rag_block_document_id_6c5aa19b",
+        "CREATE INDEX rag_block_document_id_6c5aa19b ON rag_block (document_id)",
+    ),
+    (
+        "DROP INDEX IF EXISTS rag_savedquestion_collection_id_1c01d81f",
+        "CREATE INDEX rag_savedquestion_collection_id_1c01d81f ON rag_savedquestion (collection_id)",
+    ),
+    (
+        "DROP INDEX IF EXISTS rag_ragflowdocument_generation_id_a62c7ccb",
+        "CREATE INDEX rag_ragflowdocument_generation_id_a62c7ccb ON rag_ragflowdocument (generation_id)",
+    ),
+)
 
 
 class Migration(migrations.Migration):
@@ -18,8 +30,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                migrations.RunSQL(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON {columns}")
-                for name, columns in INDEXES.items()
+                migrations.RunSQL(drop, make) for drop, make in DROP_AND_MAKE
             ],
             state_operations=[
                 migrations.AlterField(
