@@ -18,7 +18,7 @@ def note_twin(document: Document, file: File) -> None:
 
 def leave_to_twin(document: Document, file_id: UUID) -> bool:
     """Whether the document stays without this file, as that of another one. Inside a transaction."""
-    kept = Document.objects.select_for_update().select_related(None).filter(pk=document.pk).get()
+    kept = Document.objects.select_for_update().filter(pk=document.pk).get()
     if file_id != kept.file_id:
         without = Func(F("twins"), Value(file_id, UUIDField()), function="array_remove")
         Document.objects.filter(pk=kept.pk).update(twins=without)

@@ -20,7 +20,8 @@ class PagesWanted(Exception):
 
     def __init__(self, pages: list[int], *, is_picture: bool) -> None:
         super().__init__()
-        self.pages, self.is_picture = pages, is_picture
+        self.pages = pages
+        self.is_picture = is_picture
 
 
 @dataclass(frozen=True, slots=True)
