@@ -47,8 +47,10 @@ def remove(folder: Path) -> None:
 
     def open_and_retry(function, path, _error) -> None:
         with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            Path(path).chmod(0o700)
+            for part in (Path(path).parent, Path(path)):
+                # never what lies above the folder, or where a link leads
+                if part.is_relative_to(folder) and part.is_dir() and not part.is_symlink():
+                    part.chmod(0o700)
             function(path)
 
     shutil.rmtree(folder, onerror=open_and_retry)

@@ -5,6 +5,7 @@ to everybody and behind bubblewrap's.
 import json
 import os
 import socket
+import stat
 import tempfile
 import threading
 from dataclasses import replace
@@ -18,7 +19,7 @@ from django.utils.translation import override
 from foundation.errors import Unavailable
 from foundation.jail import run
 from foundation.jail.each import Item, run_jailed_each
-from foundation.jail.folders import PREFIX
+from foundation.jail.folders import PREFIX, remove
 from foundation.jail.limits import Limits
 from foundation.jail.run import (
     CRASHED,
@@ -251,3 +252,18 @@ def test_planted_bug_a_jail_without_walls_is_noticed(monkeypatch, tmp_path):
     for test in tests:
         with pytest.raises(AssertionError):
             test()
+
+
+def test_what_lies_above_a_folder_keeps_its_rights_when_the_folder_cannot_be_removed(tmp_path):
+    """It is everybody's folder for temporary files."""
+    tmp_path.chmod(0o1777)
+    remove(tmp_path / "gone already")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+
+
+def test_where_a_link_leads_keeps_its_rights(tmp_path):
+    (elsewhere := tmp_path / "elsewhere").mkdir(mode=0o755)
+    elsewhere.chmod(0o755)
+    (link := tmp_path / "link").symlink_to(elsewhere)
+    remove(link)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755 and elsewhere.is_dir()
