@@ -158,20 +158,20 @@ def _build_graph(generation: Any) -> None:
     """As its tables' owner, in a tenth of the time of row by row; then what autovacuum would do in time."""
     from django.db import connections
 
-    from rag.engines.pgvector.vectors import EXACT_ROWS, GRAPH_INDEX, TABLE
+    from rag.engines.pgvector.vectors import EXACT_ROWS, GRAPH_INDEX
     from tenants.context import owner
 
-    table, index = TABLE[generation.dimensions], GRAPH_INDEX[generation.dimensions]
+    index = GRAPH_INDEX[generation.dimensions]
     with owner("bench"), connections["owner"].cursor() as cursor:
         if generation.vector_count > EXACT_ROWS:
             cursor.execute("SELECT pg_get_indexdef(%s::regclass)", [index])
             (definition,) = cursor.fetchone()
             cursor.execute(f"DROP INDEX {index}")
-            cursor.execute(f"UPDATE {table} SET is_indexed = true")
+            cursor.execute("UPDATE rag_vector SET is_indexed = true")
             cursor.execute("SET maintenance_work_mem = '1GB'")
             cursor.execute(definition)
         tables = ("rag_posting", "rag_termcount", "rag_chunk", "rag_document", "rag_mention", "rag_entity")
-        for one in (table, *tables):
+        for one in ("rag_vector", *tables):
             cursor.execute(f"VACUUM ANALYZE {one}")
 
 
@@ -184,9 +184,9 @@ def _exact(vector: Sequence[float], metadata: dict[str, str]) -> set[int]:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT v.chunk_id FROM rag_vector384 v JOIN rag_chunk c ON c.id = v.chunk_id "
+            "SELECT v.chunk_id FROM rag_vector v JOIN rag_chunk c ON c.id = v.chunk_id "
             "JOIN rag_document d ON d.id = c.document_id WHERE d.metadata @> %s "
-            "ORDER BY -(v.embedding <#> %s::halfvec) DESC, v.chunk_id LIMIT %s",
+            "ORDER BY -(v.embedding384 <#> %s::halfvec) DESC, v.chunk_id LIMIT %s",
             [Jsonb(metadata), write_vector(vector), COUNT],
         )
         return {chunk for (chunk,) in cursor.fetchall()}

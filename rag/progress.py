@@ -8,10 +8,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count
 from django.utils.translation import gettext as _
-from psycopg import sql
 
 from rag.engines import IndexStatus
-from rag.engines.pgvector.vectors import TABLE
 from rag.engines.ragflow.account import say_away
 from rag.models import Chunk, Collection, Document, Generation
 from rag.work_names import EMBED, READING, REBUILD
@@ -19,7 +17,7 @@ from tenants.local.models import Work
 from tenants.work.selectors import find_newest_work, label_stages
 
 COUNT_VECTORS = """
-SELECT c.document_id, count(*) FROM rag_chunk c JOIN {} v ON v.chunk_id = c.id
+SELECT c.document_id, count(*) FROM rag_chunk c JOIN rag_vector v ON v.chunk_id = c.id
 WHERE c.generation_id = ANY(%s) AND c.document_id = ANY(%s) GROUP BY 1
 """
 
@@ -122,17 +120,11 @@ def _count_vectors(documents: Sequence[Document]) -> dict[UUID, int]:
     """Of documents whose index wants vectors."""
     here = {document.collection_id for document in documents}
     rows = Collection.objects.filter(pk__in=here, active_generation__dimensions__isnull=False).order_by()
-    by_size: dict[int, list[int]] = {}
-    wanting: set[UUID] = set()
-    for pk, generation, size in rows.values_list("pk", "active_generation", "active_generation__dimensions"):
-        by_size.setdefault(size or 0, []).append(generation)
-        wanting.add(pk)
+    wanting = dict(rows.values_list("pk", "active_generation"))
     found = {document.pk: 0 for document in documents if document.collection_id in wanting}
-    for size, generations in by_size.items():
+    if found:
         with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL(COUNT_VECTORS).format(sql.Identifier(TABLE[size])), [generations, list(found)]
-            )
+            cursor.execute(COUNT_VECTORS, [list(wanting.values()), list(found)])
             found |= dict(cursor.fetchall())
     return found
 

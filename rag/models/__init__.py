@@ -25,11 +25,7 @@ from rag.models.index import (
     Generation,
     Posting,
     TermCount,
-    Vector384,
-    Vector768,
-    Vector1024,
-    Vector1536,
-    VectorRow,
+    Vector,
 )
 from rag.models.questions import (
     SavedQuestion,
@@ -60,10 +56,6 @@ __all__ = [
     "Relation",
     "SavedQuestion",
     "TermCount",
-    "Vector384",
-    "Vector768",
-    "Vector1024",
-    "Vector1536",
-    "VectorRow",
+    "Vector",
     "all_languages",
 ]

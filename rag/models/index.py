@@ -11,7 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, HnswIndex
 
-from rag.models.collections import Collection
+from rag.models.collections import DIMENSIONS, Collection
 from rag.models.documents import Document
 
 
@@ -119,41 +119,32 @@ class Posting(models.Model):
     length = models.SmallIntegerField()
 
 
-class VectorRow(models.Model):
-    """A chunk's vector, of length 1. The graph of the index holds those marked so: below some 20,000 rows
-    every vector is compared, which is exact, and a row outside the graph is written without searching it.
+class Vector(models.Model):
+    """A chunk's vector, of length 1, in the column of its dimension. The graph of the index holds those
+    marked so: below some 20,000 rows every vector is compared, which is exact, and a row outside the graph is
+    written without searching it.
     """
 
     chunk_id = models.BigIntegerField(primary_key=True)
     generation_id = models.IntegerField()
     is_indexed = models.BooleanField(default=False)
+    embedding384 = HalfVectorField(dimensions=384, null=True)
+    embedding768 = HalfVectorField(dimensions=768, null=True)
+    embedding1024 = HalfVectorField(dimensions=1024, null=True)
+    embedding1536 = HalfVectorField(dimensions=1536, null=True)
 
     class Meta:
-        abstract = True
         indexes = [
-            models.Index(fields=["generation_id", "is_indexed"], name="%(app_label)s_%(class)s_rows"),
-            HnswIndex(
-                fields=["embedding"],
-                name="%(app_label)s_%(class)s_graph",
-                m=16,
-                ef_construction=64,
-                opclasses=["halfvec_ip_ops"],
-                condition=models.Q(is_indexed=True),
+            models.Index(fields=["generation_id", "is_indexed"], name="rag_vector_rows"),
+            *(
+                HnswIndex(
+                    fields=[f"embedding{dimensions}"],
+                    name=f"rag_vector{dimensions}_graph",
+                    m=16,
+                    ef_construction=64,
+                    opclasses=["halfvec_ip_ops"],
+                    condition=models.Q(is_indexed=True),
+                )
+                for dimensions in DIMENSIONS
             ),
         ]
-
-
-class Vector384(VectorRow):
-    embedding = HalfVectorField(dimensions=384)
-
-
-class Vector768(VectorRow):
-    embedding = HalfVectorField(dimensions=768)
-
-
-class Vector1024(VectorRow):
-    embedding = HalfVectorField(dimensions=1024)
-
-
-class Vector1536(VectorRow):
-    embedding = HalfVectorField(dimensions=1536)

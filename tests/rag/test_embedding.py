@@ -26,7 +26,7 @@ from rag.booking import booked_on
 from rag.engines import Question
 from rag.engines.table import engine_of
 from rag.intake import add_file, rebuild_collection
-from rag.models import Collection, Generation, Vector384
+from rag.models import Collection, Generation, Vector
 from rag.progress import describe_collection, describe_document
 from rag.services import create_collection, delete_collection
 from rag.work import embedding, slices
@@ -79,7 +79,7 @@ def collection(office, unblocked):
         )
         yield made
         delete_collection(actor=None, collection=Collection.objects.get(pk=made.pk))
-        assert not Vector384.objects.exists()
+        assert not Vector.objects.exists()
 
 
 def add(collection, person, *numbers: int) -> None:
@@ -178,7 +178,7 @@ def test_documents_go_nowhere_where_their_policy_forbids_it_and_words_find_them(
     Collection.objects.filter(pk=collection.pk).update(data_policy="")
     make_due()
     work_off()
-    assert describe_collection(collection).problem == "" and Vector384.objects.count() == 1
+    assert describe_collection(collection).problem == "" and Vector.objects.count() == 1
 
 
 def test_a_model_that_is_gone_is_asked_again_later(office, collection):
@@ -190,7 +190,7 @@ def test_a_model_that_is_gone_is_asked_again_later(office, collection):
     Generation.objects.update(embedding_model=MODEL)
     add(collection, office.erin, 2)  # who brings something need not wait
     work_off()
-    assert describe_collection(collection).is_complete and Vector384.objects.count() == 2
+    assert describe_collection(collection).is_complete and Vector.objects.count() == 2
 
 
 def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
@@ -198,7 +198,7 @@ def test_it_gives_its_place_up_and_goes_on(office, collection, monkeypatch):
     monkeypatch.setattr(slices, "SLICE_S", 0.0)
     add(collection, office.erin, *range(5))
     work_off(most=20)
-    assert Vector384.objects.count() == 5
+    assert Vector.objects.count() == 5
 
 
 def test_what_is_cancelled_ends_and_relevances_come_in_the_order_of_the_texts(office, unblocked):

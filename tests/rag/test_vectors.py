@@ -12,7 +12,7 @@ from rag.engines import Question
 from rag.engines.pgvector import PgvectorEngine, generations, search, statements, vectors
 from rag.engines.pgvector.calibration import calibrate
 from rag.engines.pgvector.fusion import fuse, weigh
-from rag.models import DIMENSIONS, Block, Chunk, Collection, Generation, Vector384, Vector768
+from rag.models import DIMENSIONS, Block, Chunk, Collection, Generation, Vector
 from rag.selectors import list_asked_models, list_visible_collections
 from rag.services import delete_collection, delete_document
 from tests.rag.conftest import MODEL, axis
@@ -89,7 +89,7 @@ def test_a_vector_that_comes_after_its_chunk_has_gone_is_passed_over(collection,
     ((chunk, _text),) = generations.list_wanting(generation)
     delete_document(actor=None, document=document)
     assert generations.keep_vectors(generation.pk, [(chunk, axis(1))]) == 0
-    assert not Vector384.objects.exists() and generation_of(collection).vector_count == 0
+    assert not Vector.objects.exists() and generation_of(collection).vector_count == 0
 
 
 def test_who_may_not_read_a_passage_does_not_find_it_by_meaning(collection, make_collection, add, alice, bob):
@@ -170,7 +170,7 @@ def test_above_the_bound_the_graph_finds_what_comparing_all_finds(
     assert ask_ids(axis(1, 2, 3)) == exact, "half of them in the graph"
     while vectors.take_into_graph(generation_of(collection)):
         pass
-    assert Vector384.objects.filter(is_indexed=True).count() == len(mine)
+    assert Vector.objects.filter(is_indexed=True).count() == len(mine)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
@@ -188,10 +188,10 @@ def test_deleting_leaves_no_vector(collection, add):
     add(collection, "Travel", "text")
     embed_all(collection, {"Leave": axis(1), "Travel": axis(0, 1)})
     delete_document(actor=None, document=document)
-    assert find(axis(1)) == ["Travel"] and Vector384.objects.count() == 1
+    assert find(axis(1)) == ["Travel"] and Vector.objects.count() == 1
     assert generation_of(collection).vector_count == 1
     delete_collection(actor=None, collection=collection)
-    assert not Vector384.objects.exists()
+    assert not Vector.objects.exists()
 
 
 # -- A new generation beside the old
@@ -219,7 +219,7 @@ def test_a_change_of_model_never_stops_the_search(collection, add):
     assert list_asked_models(Collection.objects.all()) == ["larger"]
     asked = Question("nothing", Collection.objects.all(), {"larger": [1.0] * 768})
     assert [hit.title for hit in PgvectorEngine().search(asked)] == ["Leave", "Late"]
-    assert not Vector384.objects.exists() and Vector768.objects.count() == 2
+    assert Vector.objects.filter(embedding384=None).count() == 2 == Vector.objects.count()
     assert Chunk.objects.count() == 2 and Generation.objects.count() == 1 and Block.objects.count() == 2
 
 
@@ -253,17 +253,18 @@ def test_words_count_more_the_less_vectors_find(ranks, weight):
     assert weigh(ranks, language="zh") == max(weight, 0.5)
 
 
-def test_each_dimension_has_its_table_with_a_graph():
+def test_each_dimension_has_a_graph():
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = current_schema"
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema"
             " AND indexname = ANY(%s)",
             [list(vectors.GRAPH_INDEX.values())],
         )
         found = dict(cursor.fetchall())
-    assert set(found) == {f"rag_vector{number}" for number in DIMENSIONS}
-    for definition in found.values():
-        assert "USING hnsw" in definition and "WHERE is_indexed" in definition
+    assert set(found) == {f"rag_vector{number}_graph" for number in DIMENSIONS}
+    for number, name in vectors.GRAPH_INDEX.items():
+        definition = found[name]
+        assert f"USING hnsw (embedding{number} " in definition and "WHERE is_indexed" in definition
         assert "m='16'" in definition and "ef_construction='64'" in definition
 
 

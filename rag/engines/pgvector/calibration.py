@@ -13,7 +13,7 @@ from psycopg import sql
 from rag.chunking import split_sentences
 from rag.engines.pgvector import generations
 from rag.engines.pgvector.fusion import weigh
-from rag.engines.pgvector.vectors import TABLE, write_vector
+from rag.engines.pgvector.vectors import COLUMN, write_vector
 from rag.models import Chunk, Generation
 
 SAMPLE = 50  # passages of each language
@@ -22,7 +22,7 @@ DEPTH = 10
 Embed = Callable[[list[str]], Sequence[Sequence[float]]]  # texts as questions
 NEAREST = """
 SELECT array_agg(chunk_id) FROM (
-  SELECT v.chunk_id, -(v.embedding <#> %s::halfvec) AS similarity FROM {} v WHERE v.generation_id = %s
+  SELECT v.chunk_id, -(v.{} <#> %s::halfvec) AS similarity FROM rag_vector v WHERE v.generation_id = %s
   ORDER BY similarity DESC, v.chunk_id LIMIT %s
 ) AS nearest
 """
@@ -35,13 +35,13 @@ def calibrate(generation: Generation, embed: Embed) -> dict[str, float]:
     weights: dict[str, float] = {}
     if generation.dimensions is None:
         return weights
-    table = TABLE[generation.dimensions]
+    column = COLUMN[generation.dimensions]
     for language in generation.collection.languages:
         questions = _draw_questions(generation, language)
         if len(questions) >= LEAST:
             vectors = embed([question for _chunk, question in questions])
             ranks = [
-                _rank(table, generation, chunk, vector)
+                _rank(column, generation, chunk, vector)
                 for (chunk, _question), vector in zip(questions, vectors, strict=True)
             ]
             weights[language] = weigh(ranks, DEPTH, language)
@@ -64,8 +64,8 @@ def _draw_questions(generation: Generation, language: str) -> list[tuple[int, st
     return [(chunk.pk, max(split_sentences(chunk.text), key=len)[:200]) for chunk in chunks]
 
 
-def _rank(table: str, generation: Generation, chunk_id: int, vector: Sequence[float]) -> int | None:
-    statement = sql.SQL(NEAREST).format(sql.Identifier(table))
+def _rank(column: str, generation: Generation, chunk_id: int, vector: Sequence[float]) -> int | None:
+    statement = sql.SQL(NEAREST).format(sql.Identifier(column))
     with connection.cursor() as cursor:
         cursor.execute(statement, [write_vector(vector), generation.pk, DEPTH])
         (found,) = cursor.fetchone()

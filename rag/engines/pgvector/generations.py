@@ -11,7 +11,6 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
-from psycopg import sql
 
 from foundation.errors import Conflict
 from rag import chunking
@@ -34,7 +33,7 @@ CHUNK_COLUMNS = (
 NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('rag_chunk', 'id')) FROM generate_series(1, %s)"
 LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.generation_id = %s
-AND c.document_id <> ALL(%s) AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id)
+AND c.document_id <> ALL(%s) AND NOT EXISTS (SELECT FROM rag_vector v WHERE v.chunk_id = c.id)
 ORDER BY c.id LIMIT %s
 """
 
@@ -174,9 +173,8 @@ def list_wanting(
     """The next chunks without a vector, with the text that is embedded, but for those of `without`."""
     if generation.dimensions is None:
         return []
-    table = sql.Identifier(vectors.TABLE[generation.dimensions])
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(LIST_WANTING).format(table), [generation.pk, list(without), limit])
+        cursor.execute(LIST_WANTING, [generation.pk, list(without), limit])
         ids = [chunk_id for (chunk_id,) in cursor.fetchall()]
     chunks = Chunk.objects.filter(pk__in=ids).select_related("document").order_by("pk")
     return [(chunk.pk, words.indexed_text(chunk.document.title, chunk)) for chunk in chunks]

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from rag.copying import write_array
 from rag.engines import Question
-from rag.engines.pgvector.vectors import EXACT_ROWS, TABLE
+from rag.engines.pgvector.vectors import COLUMN, EXACT_ROWS
 
 K1, B = 1.2, 0.75
 CANDIDATES = 100  # of each leg
@@ -70,34 +70,36 @@ ORDER BY score DESC, b.chunk_id LIMIT %s
 """
 COUNT_VECTORS = """
 SELECT count(*) FROM (
-  SELECT FROM readable r JOIN {table} v ON v.generation_id = r.generation_id {filter} LIMIT %s
+  SELECT FROM readable r JOIN rag_vector v ON v.generation_id = r.generation_id AND v.{vector} IS NOT NULL
+  {filter} LIMIT %s
 ) AS found
 """
 # ordered by an expression that is not the graph's own: its index would miss some
 EXACT = """
-SELECT v.chunk_id, v.generation_id, -(v.embedding <#> %s::halfvec) AS similarity
+SELECT v.chunk_id, v.generation_id, -(v.{vector} <#> %s::halfvec) AS similarity
 FROM readable r JOIN rag_generation g ON g.id = r.generation_id AND g.embedding_model = %s
-JOIN {table} v ON v.generation_id = r.generation_id
-WHERE true {filter} ORDER BY similarity DESC, v.chunk_id LIMIT %s
+JOIN rag_vector v ON v.generation_id = r.generation_id
+WHERE v.{vector} IS NOT NULL {filter} ORDER BY similarity DESC, v.chunk_id LIMIT %s
 """
 GRAPH = """
 , mine AS MATERIALIZED (
   SELECT g.id FROM rag_generation g JOIN readable r ON r.generation_id = g.id WHERE g.embedding_model = %s
 ), near AS (
-  SELECT v.chunk_id, v.generation_id, v.embedding <#> %s::halfvec AS distance FROM {table} v
+  SELECT v.chunk_id, v.generation_id, v.{vector} <#> %s::halfvec AS distance FROM rag_vector v
   WHERE v.is_indexed AND v.generation_id = ANY (ARRAY(SELECT id FROM mine)) {filter}
   ORDER BY distance LIMIT %s
 ), beside AS (
-  SELECT v.chunk_id, v.generation_id, v.embedding <#> %s::halfvec AS distance FROM mine
-  JOIN {table} v ON v.generation_id = mine.id AND NOT v.is_indexed
-  WHERE true {filter} ORDER BY distance LIMIT %s
+  SELECT v.chunk_id, v.generation_id, v.{vector} <#> %s::halfvec AS distance FROM mine
+  JOIN rag_vector v ON v.generation_id = mine.id AND NOT v.is_indexed
+  WHERE v.{vector} IS NOT NULL {filter} ORDER BY distance LIMIT %s
 )
 SELECT chunk_id, generation_id, -distance AS similarity FROM (TABLE near UNION ALL TABLE beside) AS found
 ORDER BY similarity DESC, chunk_id LIMIT %s
 """
 SIMILARITIES = """
-SELECT v.chunk_id, -(v.embedding <#> %s::halfvec) FROM {table} v
-JOIN rag_generation g ON g.id = v.generation_id AND g.embedding_model = %s WHERE v.chunk_id = ANY(%s)
+SELECT v.chunk_id, -(v.{vector} <#> %s::halfvec) FROM rag_vector v
+JOIN rag_generation g ON g.id = v.generation_id AND g.embedding_model = %s
+WHERE v.chunk_id = ANY(%s) AND v.{vector} IS NOT NULL
 """
 ITERATE = """
 SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '100', true)
@@ -147,8 +149,8 @@ class Where:
         self, statement: str, params: list[Any], *, row: str = "v", dimensions: int = 384
     ) -> list[tuple]:
         """What the statement finds of these rows; `row` is the alias whose chunks a filter looks at."""
-        table = sql.Identifier(TABLE[dimensions])
-        composed = sql.SQL(statement).format(filter=self._filter(row), table=table)  # type: ignore[arg-type]
+        vector = sql.Identifier(COLUMN[dimensions])
+        composed = sql.SQL(statement).format(filter=self._filter(row), vector=vector)  # type: ignore[arg-type]
         with connection.cursor() as cursor:
             cursor.execute(sql.Composed([self.sql, composed]), [*self.params, *params])
             return cursor.fetchall()

@@ -1,4 +1,4 @@
-"""The vectors of a generation, in the table of their dimension (decision 27).
+"""The vectors of a generation, in the column of their dimension (decision 27).
 
 New rows stand outside the graph of the index and are compared one by one, which is exact and fast below
 EXACT_ROWS. Only a generation above that is taken into the graph, row by row, by `take_into_graph`; no right
@@ -19,26 +19,20 @@ from rag.models import DIMENSIONS, Generation
 
 EXACT_ROWS = 20_000
 GRAPH_BATCH = 500  # rows: some five seconds
-TABLE = {number: f"rag_vector{number}" for number in DIMENSIONS}
+COLUMN = {number: f"embedding{number}" for number in DIMENSIONS}
 GRAPH_INDEX = {number: f"rag_vector{number}_graph" for number in DIMENSIONS}
-COPY_VECTORS = "COPY {} (chunk_id, generation_id, is_indexed, embedding) FROM STDIN"
+COPY_VECTORS = "COPY rag_vector (chunk_id, generation_id, is_indexed, {}) FROM STDIN"
 # of chunks that still exist, once each: a vector may come late, or twice
 LIST_WANTING = """
 SELECT c.id FROM rag_chunk c WHERE c.id = ANY(%s) AND c.generation_id = %s
-AND NOT EXISTS (SELECT FROM {} v WHERE v.chunk_id = c.id)
+AND NOT EXISTS (SELECT FROM rag_vector v WHERE v.chunk_id = c.id)
 """
 # the rows are chosen once: as a plain subquery some plans choose anew for each row, beyond the limit
 TAKE_INTO_GRAPH = """
 WITH next AS MATERIALIZED (
-  SELECT chunk_id FROM {} WHERE generation_id = %s AND NOT is_indexed LIMIT %s FOR UPDATE SKIP LOCKED)
-UPDATE {} SET is_indexed = true WHERE chunk_id IN (SELECT chunk_id FROM next)
+  SELECT chunk_id FROM rag_vector WHERE generation_id = %s AND NOT is_indexed LIMIT %s FOR UPDATE SKIP LOCKED)
+UPDATE rag_vector SET is_indexed = true WHERE chunk_id IN (SELECT chunk_id FROM next)
 """
-
-
-def _on(statement: str, dimensions: int) -> sql.Composed:
-    """The statement on the table of this dimension."""
-    tables = [sql.Identifier(TABLE[dimensions])] * statement.count("{}")
-    return sql.SQL(statement).format(*tables)  # type: ignore[arg-type]
 
 
 def write_vector(vector: Sequence[float]) -> str:
@@ -61,10 +55,10 @@ def add(generation: Generation, rows: Iterable[tuple[int, Sequence[float]]]) -> 
     if dimensions is None or any(len(vector) != dimensions for vector in found.values()):
         raise InvalidInput(_("These vectors do not have the dimensions of the collection's embedding model."))
     with connection.cursor() as cursor:
-        cursor.execute(_on(LIST_WANTING, dimensions), [list(found), generation.pk])
+        cursor.execute(LIST_WANTING, [list(found), generation.pk])
         wanting = [chunk_id for (chunk_id,) in cursor.fetchall()]
         lines = [f"{pk}\t{generation.pk}\tf\t{write_vector(found[pk])}\n" for pk in wanting]
-        with cursor.copy(_on(COPY_VECTORS, dimensions)) as copy:
+        with cursor.copy(sql.SQL(COPY_VECTORS).format(sql.Identifier(COLUMN[dimensions]))) as copy:
             copy.write("".join(lines))
     generation.vector_count += len(wanting)
     return len(wanting)
@@ -75,9 +69,7 @@ def remove(generation: Generation, chunk_ids: Sequence[int]) -> int:
     if generation.dimensions is None:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            _on("DELETE FROM {} WHERE chunk_id = ANY(%s)", generation.dimensions), [list(chunk_ids)]
-        )
+        cursor.execute("DELETE FROM rag_vector WHERE chunk_id = ANY(%s)", [list(chunk_ids)])
         return cursor.rowcount
 
 
@@ -85,9 +77,7 @@ def forget_generation(generation: Generation) -> None:
     """Remove all vectors of a generation."""
     if generation.dimensions is not None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                _on("DELETE FROM {} WHERE generation_id = %s", generation.dimensions), [generation.pk]
-            )
+            cursor.execute("DELETE FROM rag_vector WHERE generation_id = %s", [generation.pk])
 
 
 def take_into_graph(generation: Generation, limit: int = GRAPH_BATCH) -> int:
@@ -97,5 +87,5 @@ def take_into_graph(generation: Generation, limit: int = GRAPH_BATCH) -> int:
     if generation.dimensions is None or generation.vector_count <= EXACT_ROWS:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_on(TAKE_INTO_GRAPH, generation.dimensions), [generation.pk, limit])
+        cursor.execute(TAKE_INTO_GRAPH, [generation.pk, limit])
         return cursor.rowcount
