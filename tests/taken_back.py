@@ -1,4 +1,4 @@
-"""A tenant of a test, whose tables are taken back to those of an earlier release and brought forward again."""
+"""A tenant of a test, whose tables are taken back to those of an earlier release and brought forward."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
