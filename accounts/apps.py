@@ -7,8 +7,8 @@ class AccountsConfig(AppConfig):
     verbose_name = _("accounts")
 
     def ready(self) -> None:
-        # registered functions, a signal, a duty
-        from accounts import authentication, browser, seeds, sessions  # noqa: F401
+        # registered functions, a signal, a duty, kinds of work
+        from accounts import authentication, browser, seeds, sessions, tasks  # noqa: F401
         from accounts.audit import register_models
 
         register_models()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import Permission, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -91,6 +91,11 @@ class User(TimeStamped, AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def user_permissions(self) -> models.QuerySet[Permission]:  # type: ignore[override]
+        """None: rights come from roles alone. Django's backend asks for a person's own beside them."""
+        return Permission.objects.none()
 
     def get_full_name(self) -> str:
         return self.name

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import translation
 
-from accounts.tasks import send_password_reset
-from tenants.work.tasks import enqueue
+from accounts.work_names import PASSWORD_RESET
+from tenants.work.services import order
 
 
 class PasswordResetForm(ResetPasswordForm):
@@ -27,7 +27,6 @@ class PasswordResetForm(ResetPasswordForm):
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
         """Have a worker send the mail, if there is somebody to send it to."""
         email = self.cleaned_data["email"]
-        enqueue(
-            send_password_reset, email=email, language=translation.get_language() or settings.LANGUAGE_CODE
-        )
+        language = translation.get_language() or settings.LANGUAGE_CODE
+        order(PASSWORD_RESET, arguments={"email": email, "language": language})
         return email

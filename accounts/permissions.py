@@ -48,8 +48,7 @@ def require_to_hold(actor: User | None, rights: Iterable[Group | Permission]) ->
 
 
 def _held_by(person: User) -> set[int]:
-    """Ids of the permissions a person has by role or directly; also of someone who is not active, who may be
-    let in again.
+    """Ids of the permissions a person has by their roles; also of someone who is not active, who may be let
+    in again.
     """
-    by_role = Permission.objects.filter(group__user=person).values_list("pk", flat=True)
-    return set(by_role) | set(person.user_permissions.values_list("pk", flat=True))
+    return set(Permission.objects.filter(group__user=person).values_list("pk", flat=True))

@@ -22,7 +22,7 @@ from rag.rights import require_edit
 from rag.services import PURPOSE
 from tenants.files import in_parts, uploads
 from tenants.files.limits import say_size
-from tenants.files.models import File, Upload, UploadPart
+from tenants.files.models import File, Upload
 from tenants.files.services import delete_file, keep_for_good
 
 FROM_BYTES = 8 * 1024**2  # smaller files come whole
@@ -66,7 +66,7 @@ def get_upload(actor: User, upload_id: UUID) -> Upload:
     return upload
 
 
-def take_part(*, actor: User, upload: Upload, uploaded: UploadedFile) -> UploadPart:
+def take_part(*, actor: User, upload: Upload, uploaded: UploadedFile) -> uploads.Part:
     """Raises InvalidInput."""
     size_bytes = uploaded.size or 0
     if not 0 < size_bytes <= PART_BYTES:

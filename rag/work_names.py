@@ -10,6 +10,7 @@ HAND_OVER = "rag.hand_over"  # object: a document that RAGFlow reads
 FORGET = "rag.forget"  # object: a dataset or document at RAGFlow, by its id there
 WATCH = "rag.watch"  # object: the account at RAGFlow, while its server is away
 RELATE = "rag.relate"  # object: a collection
+FILE_BATCH = "rag.file_batch"  # object: a collection into which files came together
 GUIDE = "rag.guide"  # object: the guide's collection
 READING = (READ, TRANSCRIBE, HAND_OVER)  # of a document: the newest of these says how far it is
 OF_DOCUMENT = (*READING, RECRAWL)

@@ -14,7 +14,7 @@ class TenantsConfig(AppConfig):
     verbose_name = _("tenants")
 
     def ready(self) -> None:
-        # system checks and duties register themselves
+        # system checks, duties and kinds of work register themselves
         from tenants import checks  # noqa: F401
         from tenants.database import content_types
         from tenants.provisioning import plans  # noqa: F401

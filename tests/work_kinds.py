@@ -1,21 +1,23 @@
-"""Kinds of work for tests, and for workers that tests start. What they do is written down as rows of the
-outbox that were sent already, so that it can be counted.
+"""Kinds of work for tests, and for workers that tests start. What they do is written down as rows of a
+list that nobody else needs there (web origins), so that it can be counted.
 
 A bug in $ATRIUM_TEST_WORK_BUG is planted in each process that imports this.
 """
 
+import json
 import os
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from uuid import uuid4
 
-from django.utils import timezone
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from foundation.errors import InvalidInput, UpstreamError
-from tenants.local.models import OutboxMessage, Work
+from tenants.local.models import WebOrigin, Work
 from tenants.work.kinds import Together, work_kind
 from tenants.work.runs import Run, Several
 
@@ -33,19 +35,22 @@ told: list[Work] = []  # failures
 
 
 def leave_effect(run: Run, step: int | str) -> None:
-    arguments = {"work": str(run.work_id), "step": step}
-    OutboxMessage.objects.create(task=EFFECT, arguments=arguments, sent_at=timezone.now())
+    WebOrigin.objects.create(origin=f"{EFFECT} {run.work_id} {json.dumps(step)} {uuid4()}")
 
 
 def count_effects() -> Counter:
     """How often each step of each piece of work has been done."""
-    rows = OutboxMessage.objects.filter(task=EFFECT).values_list("arguments", flat=True)
-    return Counter((row["work"], row["step"]) for row in rows)
+    told = (text.split(" ") for text in list_effects().values_list("origin", flat=True))
+    return Counter((work, json.loads(step)) for _effect, work, step, _once in told)
+
+
+def list_effects(work: str = "") -> QuerySet[WebOrigin]:
+    return WebOrigin.objects.filter(origin__startswith=f"{EFFECT} {work}")
 
 
 def note(run: Run) -> None:
     """Steps that go on where an earlier attempt stopped, and an end that is one with its effect."""
-    done = OutboxMessage.objects.filter(task=EFFECT, arguments__work=str(run.work_id)).count()
+    done = list_effects(str(run.work_id)).count()
     for step in range(done, STEPS):
         run.progress("steps", step, STEPS)
         time.sleep(run.arguments.get("pause_s", 0))

@@ -41,7 +41,10 @@ class KindFilter(DropdownFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin) -> Iterable[tuple]:
-        return [(kind.name, kind.label) for kind in list_all_kinds()]
+        is_tenants = model_admin.admin_site is service_admin
+        return [
+            (kind.name, kind.label) for kind in list_all_kinds() if not (is_tenants and kind.is_platforms)
+        ]
 
     def queryset(self, request: HttpRequest, queryset):
         return queryset.filter(kind=self.value()) if self.value() else queryset

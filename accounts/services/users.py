@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import require, require_standing, require_to_hold
 from accounts.roles import OWNER
+from accounts.work_names import INVITATION
 from foundation.errors import Conflict, InvalidInput, NotAllowed
 from foundation.spacing import join_texts
 from foundation.time_zones import list_time_zones
 from tenants.notify import announce
-from tenants.work.tasks import enqueue
+from tenants.work.services import order
 
 
 @transaction.atomic
@@ -111,12 +112,10 @@ def invite_user(*, actor: User | None, user: User) -> None:
     """Send a mail with a link to choose a password. Raises NotAllowed, Conflict for someone who may not log
     in.
     """
-    from accounts.tasks import send_invitation
-
     require(actor, "accounts.change_user")
     if not user.is_active:
         raise Conflict(_("This person is not active. Let them in first."), code="user_inactive")
-    enqueue(send_invitation, user_id=str(user.pk))
+    order(INVITATION, user.pk)
 
 
 @transaction.atomic

@@ -17,5 +17,3 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {"carry-out-duties": {"task": "config.tasks.carry_out_duties", "schedule": 5.0}}
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# the only queue that needs the owner's login
-CELERY_TASK_ROUTES = {"tenants.set_up_ordered_tenant": {"queue": "provisioning"}}

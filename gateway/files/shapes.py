@@ -11,7 +11,8 @@ from django.utils import timezone
 from foundation.errors import InvalidInput, NotFound
 from foundation.told import gettext as _
 from gateway.operations.body import wrong
-from tenants.files.models import File, Upload, UploadPart
+from tenants.files.models import File, Upload
+from tenants.files.uploads import Part
 
 # those that a client may name, and those of files that the platform makes for it
 GIVEN = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -62,9 +63,9 @@ def show_upload(row: Upload, file: File | None = None) -> dict[str, Any]:
     return shown | ({"file": show_file(file)} if file is not None else {})
 
 
-def show_part(row: UploadPart) -> dict[str, Any]:
+def show_part(row: Part) -> dict[str, Any]:
     return {
-        "id": f"part_{row.pk.hex}",
+        "id": f"part_{row.id.hex}",
         "object": "upload.part",
         "created_at": int(row.created_at.timestamp()),
         "upload_id": f"upload_{row.upload_id.hex}",

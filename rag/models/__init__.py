@@ -10,7 +10,6 @@ from rag.models.collections import (
 from rag.models.documents import (
     Block,
     Document,
-    FileBatch,
     PageReading,
 )
 from rag.models.graph import (
@@ -44,7 +43,6 @@ __all__ = [
     "Collection",
     "Document",
     "Entity",
-    "FileBatch",
     "Generation",
     "Language",
     "Mention",

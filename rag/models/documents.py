@@ -109,23 +109,6 @@ class Document(TimeStamped):
         return say(self.reason_words, self.reason)
 
 
-class FileBatch(models.Model):
-    """Files that a program brought into a collection at once (/v1/vector_stores/…/file_batches)."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="file_batches")
-    document_ids = ArrayField(models.UUIDField(), default=list)
-    refused_count = models.PositiveIntegerField(default=0)  # of its files, which became no documents
-    cancelled_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["-pk"]
-
-    def __str__(self) -> str:
-        return str(self.pk)
-
-
 class Block(models.Model):
     """A piece of a parsed document as its author made it: what chunks are cut from, in each generation."""
 

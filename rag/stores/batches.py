@@ -1,11 +1,12 @@
-"""Files that come into a store together."""
+"""Files that come into a store together: a row among the work tells which, for thirty days, and the documents
+tell how far they are.
+"""
 
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.utils import timezone
 
 from accounts.models import User
 from foundation.errors import Conflict
@@ -14,12 +15,16 @@ from gateway.files.views import counted
 from gateway.request import Request
 from gateway.routes import route
 from rag.intake import cancel_document
-from rag.models import Document, FileBatch
+from rag.models import Document
 from rag.stores.access import POLL_AFTER, get_store, list_files, step
 from rag.stores.bodies import ListQuery, WantedFile, read_body, read_files, wrong
 from rag.stores.files import add_files, page_files
 from rag.stores.ids import BATCH, read_id, unknown_batch
 from rag.stores.shapes import STATES, show_batch
+from rag.work_names import FILE_BATCH
+from tenants.local.models import Work
+from tenants.work.selectors import list_work
+from tenants.work.services import note_done
 
 BATCHES = "vector_stores/{vector_store_id}/file_batches"
 
@@ -41,15 +46,15 @@ def _create(user: User, project_id: UUID, text: str, files: list[WantedFile]) ->
     added = add_files(user, store, files)
     if not added.documents:
         raise added.refused[0]
-    pks = dict.fromkeys(document.pk for document in added.documents)
-    row = FileBatch.objects.create(collection=store, document_ids=list(pks), refused_count=len(added.refused))
-    return show_batch(row)
+    pks = dict.fromkeys(str(document.pk) for document in added.documents)
+    arguments = {"documents": list(pks), "refused": len(added.refused)}
+    return show_batch(note_done(FILE_BATCH, store.pk, arguments=arguments, ordered_by=user.pk))
 
 
-def _get(user: User, project_id: UUID, text: str, batch_text: str) -> FileBatch:
+def _get(user: User, project_id: UUID, text: str, batch_text: str) -> Work:
     """Raises NotFound."""
     store, pk = get_store(user, project_id, text), read_id(batch_text, BATCH)
-    row = store.file_batches.filter(pk=pk).first() if pk is not None else None
+    row = list_work(FILE_BATCH, store.pk).filter(pk=pk).first() if pk is not None else None
     if row is None:
         raise unknown_batch(batch_text)
     return row
@@ -76,16 +81,11 @@ def _cancel(user: User, project_id: UUID, text: str, batch_text: str) -> dict[st
     """What waits stops at once, what is being read within seconds; what is ready stays."""
     row = _get(user, project_id, text, batch_text)
     waiting = Document.objects.filter(
-        collection=row.collection_id, pk__in=row.document_ids, state__in=STATES["in_progress"]
+        collection=UUID(row.object_id), pk__in=row.arguments["documents"], state__in=STATES["in_progress"]
     )
-    stopped = 0
     for document in waiting.select_related("collection"):
         with suppress(Conflict):  # it has ended meanwhile
             cancel_document(actor=user, document=document)
-            stopped += 1
-    if stopped and row.cancelled_at is None:
-        row.cancelled_at = timezone.now()
-        row.save(update_fields=["cancelled_at"])
     return show_batch(row)
 
 
@@ -97,4 +97,5 @@ async def list_batch(request: Request, vector_store_id: str, batch_id: str) -> N
 
 def _list(user: User, project_id: UUID, text: str, batch_text: str, query: ListQuery) -> dict[str, Any]:
     row = _get(user, project_id, text, batch_text)
-    return page_files(list_files(row.collection).filter(pk__in=row.document_ids), query)
+    rows = list_files(get_store(user, project_id, text)).filter(pk__in=row.arguments["documents"])
+    return page_files(rows, query)

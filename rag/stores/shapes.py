@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Count, Sum
 
 from rag.engines import Hit
-from rag.models import Collection, Document, FileBatch
+from rag.models import Collection, Document
 from rag.progress import describe_documents
 from rag.stores.bodies import MOST_PAIRS, MOST_VALUE, Attributes, tokens_of
 from rag.stores.ids import batch_id, file_id, store_id
@@ -111,15 +111,17 @@ def show_attributes(row: Document) -> Attributes:
     return dict(list(fitting.items())[:MOST_PAIRS])
 
 
-def show_batch(row: FileBatch) -> dict[str, Any]:
-    documents = Document.objects.filter(collection=row.collection_id, pk__in=row.document_ids).order_by()
+def show_batch(row: Work) -> dict[str, Any]:
+    """Of those of its files that are still documents, and of those that were refused."""
+    store_pk, refused = UUID(row.object_id), row.arguments["refused"]
+    documents = Document.objects.filter(collection=store_pk, pk__in=row.arguments["documents"]).order_by()
     counts = count_states(documents.values_list("state").annotate(count=Count("pk")))
-    counts["failed"] += row.refused_count
-    counts["total"] += row.refused_count
+    counts["failed"] += refused
+    counts["total"] += refused
     status = "completed"
     if counts["in_progress"]:
         status = "in_progress"
-    elif row.cancelled_at is not None:
+    elif counts["cancelled"]:
         status = "cancelled"
     elif counts["total"] and counts["failed"] == counts["total"]:
         status = "failed"
@@ -127,7 +129,7 @@ def show_batch(row: FileBatch) -> dict[str, Any]:
         "id": batch_id(row.pk),
         "object": "vector_store.files_batch",
         "created_at": int(row.created_at.timestamp()),
-        "vector_store_id": store_id(row.collection_id),
+        "vector_store_id": store_id(store_pk),
         "status": status,
         "file_counts": counts,
     }

@@ -55,7 +55,7 @@ def _show(request: HttpRequest, upload: Upload) -> dict[str, Any]:
         "id": str(upload.pk),
         "state": upload.state_at(timezone.now()),
         "part_bytes": uploads.PART_BYTES,
-        "parts": [{"id": str(part.pk), "sha256": part.blob.sha256} for part in list_parts(upload)],
+        "parts": [{"id": str(part.id), "sha256": part.sha256} for part in list_parts(upload)],
         "file": str(waiting.pk) if waiting else None,
     }
 
@@ -73,7 +73,7 @@ def add_part(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     if "data" not in request.FILES:
         raise InvalidInput(_("Choose a file first."), param="data")
     part = uploads.take_part(actor=request.user, upload=upload, uploaded=request.FILES["data"])
-    return JsonResponse({"id": str(part.pk)}, status=201)
+    return JsonResponse({"id": str(part.id)}, status=201)
 
 
 @login_required

@@ -2,9 +2,10 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from rag.work import embedding, filling, handing, reading, relating, together, transcribing
+from rag.work import batches, embedding, filling, handing, reading, relating, together, transcribing
 from rag.work_names import (
     EMBED,
+    FILE_BATCH,
     FORGET,
     HAND_OVER,
     QUEUE,
@@ -105,4 +106,12 @@ work_kind(
     is_killable=False,
     most_attempts=DAYS_OF_ATTEMPTS,
     backoff_s=0.0,
+)
+work_kind(
+    FILE_BATCH,
+    queue=QUEUE,
+    run=batches.take_nothing,
+    label=_("Files that came together"),
+    name_objects=name_collections,
+    is_killable=False,
 )

@@ -76,7 +76,7 @@ def _end_abandoned() -> None:
     stale = Blob.objects.filter(touched_at__lte=timezone.now() - services.STALE_AFTER)
     for pk in stale.filter(state=Blob.State.ARRIVING).values_list("pk", flat=True)[:AT_ONCE]:
         services.abandon_blob(pk)
-    loose = stale.filter(state=Blob.State.PART, part__isnull=True)
+    loose = stale.filter(state=Blob.State.PART, upload__isnull=True)
     for pk in loose.values_list("pk", flat=True)[:AT_ONCE]:
         with transaction.atomic():
             row = Blob.objects.select_for_update().filter(pk=pk, state=Blob.State.PART).first()

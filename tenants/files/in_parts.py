@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from tenants.files import services, uploads
-from tenants.files.models import Upload, UploadPart
+from tenants.files.models import Upload
 from tenants.files.streams import BlobWriter, Written, remove_bytes
 
 
-def store_part(pieces: Iterable[bytes], *, size_bytes: int, owner_id: UUID, upload_id: UUID) -> UploadPart:
+def store_part(pieces: Iterable[bytes], *, size_bytes: int, owner_id: UUID, upload_id: UUID) -> uploads.Part:
     """A part of at most so many bytes; the earlier one where the same bytes were there. Raises NotFound,
     InvalidInput, BodyTooLarge.
     """

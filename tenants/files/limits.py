@@ -89,7 +89,7 @@ def count_bytes() -> int:
     they belong to.
     """
     blobs = Blob.objects.filter(
-        Q(state=Blob.State.STORED) | Q(state=Blob.State.ARRIVING, part__isnull=True)
+        Q(state=Blob.State.STORED) | Q(state=Blob.State.ARRIVING, upload__isnull=True)
     ).aggregate(total=Sum("size_bytes"))
     uploads = Upload.objects.filter(state=Upload.State.PENDING).aggregate(total=Sum("size_bytes"))
     return (blobs["total"] or 0) + (uploads["total"] or 0) + sum(count(None) for count in _counters)

@@ -30,6 +30,11 @@ class Blob(models.Model):
     sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     is_sealed = models.BooleanField(_("sealed"), default=False)
     sealed_key = SealedTextField()
+    # of a part, also while it arrives: whose it is, and what the upload's clients call it
+    upload = models.ForeignKey(
+        "Upload", null=True, on_delete=models.SET_NULL, related_name="parts", db_index=False
+    )
+    part_id = models.UUIDField(null=True)
     # while it arrives: when somebody last worked on it
     touched_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -42,6 +47,15 @@ class Blob(models.Model):
                 fields=["sha256", "is_sealed"],
                 condition=models.Q(state="stored"),
                 name="files_blob_once",
+            ),
+            models.UniqueConstraint(
+                fields=["upload", "part_id"],
+                condition=models.Q(upload__isnull=False),
+                name="files_blob_part_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(upload__isnull=True) | models.Q(part_id__isnull=False),
+                name="files_blob_part_named",
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=["arriving", "going"]) | ~models.Q(sha256=""),
@@ -153,15 +167,3 @@ class Upload(models.Model):
         """One whose time is over has expired, before anybody has noted it."""
         is_over = self.state == self.State.PENDING and self.expires_at <= moment
         return self.State.EXPIRED if is_over else self.state
-
-
-class UploadPart(models.Model):
-    """A piece of an upload. It counts once its blob is a part."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="parts")
-    blob = models.OneToOneField(Blob, on_delete=models.PROTECT, related_name="part")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    def __str__(self) -> str:
-        return str(self.pk)

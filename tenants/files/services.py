@@ -23,9 +23,10 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from foundation.errors import Conflict
+from foundation.ids import uuid7
 from foundation.told import gettext as _
 from tenants.files import limits
-from tenants.files.models import Blob, File, UploadPart
+from tenants.files.models import Blob, File, Upload
 from tenants.files.names import clean_name, clean_type
 from tenants.files.streams import KEY_BYTES, BlobWriter, Place, Written, remove_bytes
 from tenants.work.duties import note_duty
@@ -75,10 +76,11 @@ def begin_blob(size_bytes: int, owner_id: UUID | None = None) -> Place:
     return make_place(size_bytes)
 
 
-def make_place(size_bytes: int) -> Place:
-    """Without asking whether there is room. Inside a transaction."""
+def make_place(size_bytes: int, upload: Upload | None = None) -> Place:
+    """Without asking whether there is room; of an upload, for a part of it. Inside a transaction."""
     key = os.urandom(KEY_BYTES) if settings.SEALS_FILES else None
-    row = Blob(size_bytes=size_bytes, is_sealed=key is not None)
+    row = Blob(size_bytes=size_bytes, is_sealed=key is not None, upload=upload)
+    row.part_id = uuid7() if upload is not None else None
     if key is not None:
         row.sealed_key = base64.b64encode(key).decode()
     row.save(force_insert=True)
@@ -160,15 +162,14 @@ def abandon_blob(blob_id: UUID) -> bool:
     """
     row = Blob.objects.select_for_update().filter(pk=blob_id, state=Blob.State.ARRIVING).first()
     if row is not None:
-        UploadPart.objects.filter(blob=row).delete()
         let_go(row)
     return Blob.objects.filter(pk=blob_id).exists()
 
 
 def let_go(row: Blob) -> None:
     """Its bytes go soon, and then the row. Inside a transaction that has locked it."""
-    row.state = Blob.State.GOING
-    row.save(update_fields=["state"])
+    row.state, row.upload = Blob.State.GOING, None
+    row.save(update_fields=["state", "upload"])
     note_duty(CLEAN)
 
 

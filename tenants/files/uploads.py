@@ -8,19 +8,19 @@ the parts together says so every minute; where they stop, somebody else may begi
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from foundation.errors import Conflict, InvalidInput, NotFound
 from foundation.told import gettext as _
 from tenants.files import limits, services
-from tenants.files.models import Blob, Upload, UploadPart
+from tenants.files.models import Blob, Upload
 from tenants.files.names import clean_name, clean_type
 from tenants.files.selectors import place_of
 from tenants.files.streams import BlobWriter, Place, Written, read_blob
@@ -69,38 +69,55 @@ def get_own_upload(owner_id: UUID, upload_id: UUID) -> Upload:
     return upload
 
 
-def list_parts(upload: Upload) -> list[UploadPart]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an upload, as its clients know it."""
+
+    id: UUID
+    upload_id: UUID
+    sha256: str
+    created_at: datetime
+
+
+def list_parts(upload: Upload) -> list[Part]:
     """Those that are all there."""
-    return list(upload.parts.filter(blob__state=Blob.State.PART).select_related("blob"))
+    return [_part(row, upload) for row in _there(upload).order_by("part_id")]
 
 
 @transaction.atomic
 def begin_part(*, owner_id: UUID, upload_id: UUID, size_bytes: int) -> Place:
     """A place for a part of at most so many bytes. Raises NotFound, InvalidInput."""
     upload = _lock_open(owner_id, upload_id)
-    taken = upload.parts.aggregate(total=Sum("blob__size_bytes"))["total"] or 0
+    taken = upload.parts.aggregate(total=Sum("size_bytes"))["total"] or 0
     if taken + size_bytes > upload.size_bytes + _SLACK_BYTES or upload.parts.count() >= MAX_PARTS:
         raise _too_much(upload)
-    place = services.make_place(size_bytes)
-    UploadPart.objects.create(upload=upload, blob_id=place.id)
-    return place
+    return services.make_place(size_bytes, upload)
 
 
 @transaction.atomic
-def finish_part(*, owner_id: UUID, upload_id: UUID, written: Written) -> UploadPart:
+def finish_part(*, owner_id: UUID, upload_id: UUID, written: Written) -> Part:
     """The part; the earlier one where the same bytes were there. Raises NotFound, InvalidInput, Conflict."""
     upload = _lock_open(owner_id, upload_id)
     row = services.lock_arriving(written.place.id)
-    there = upload.parts.filter(blob__state=Blob.State.PART)
-    if (same := there.filter(blob__sha256=written.sha256).first()) is not None:
+    there = _there(upload)
+    if (same := there.filter(sha256=written.sha256).first()) is not None:
         services.abandon_blob(row.pk)
-        return same
-    taken = there.aggregate(total=Sum("blob__size_bytes"))["total"] or 0
+        return _part(same, upload)
+    taken = there.aggregate(total=Sum("size_bytes"))["total"] or 0
     if taken + written.size_bytes > upload.size_bytes:
         raise _too_much(upload)
     row.state, row.sha256, row.size_bytes = Blob.State.PART, written.sha256, written.size_bytes
     row.save(update_fields=["state", "sha256", "size_bytes"])
-    return upload.parts.get(blob=row)
+    return _part(row, upload)
+
+
+def _there(upload: Upload) -> QuerySet[Blob]:
+    return upload.parts.filter(state=Blob.State.PART)
+
+
+def _part(row: Blob, upload: Upload) -> Part:
+    part_id = cast(UUID, row.part_id)  # of what has an upload (files_blob_part_named)
+    return Part(part_id, upload.pk, row.sha256, row.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +138,7 @@ def begin_assembly(*, owner_id: UUID, upload_id: UUID, part_ids: Sequence[UUID])
     _check_open(upload)
     if _is_being_assembled(upload):
         raise Conflict(_("This upload is being completed already."), code="upload_busy")
-    parts = upload.parts.filter(pk__in=part_ids, blob__state=Blob.State.PART).select_related("blob")
-    known = {part.pk: part.blob for part in parts}
+    known = {part.part_id: part for part in _there(upload).filter(part_id__in=part_ids)}
     if missing := [pk for pk in part_ids if pk not in known]:
         text = _("This upload has no part “%(id)s”.") % {"id": f"part_{missing[0].hex}"}
         raise InvalidInput(text, code="part_not_found", param="part_ids")
@@ -227,9 +243,7 @@ def _end(upload: Upload, state: Upload.State) -> None:
 
 
 def _drop_parts(upload: Upload) -> None:
-    blobs = list(upload.parts.values_list("blob", flat=True))
-    upload.parts.all().delete()
-    if Blob.objects.filter(pk__in=blobs).update(state=Blob.State.GOING):
+    if upload.parts.update(state=Blob.State.GOING, upload=None):
         note_duty(services.CLEAN)
 
 

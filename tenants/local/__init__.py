@@ -1,3 +1,3 @@
-"""The tables of the lowest room that every schema has, `public` included: the wrapped data key and the
-outbox.
+"""The tables of the lowest room that every schema has, `public` included: the wrapped data key, work
+and web origins.
 """

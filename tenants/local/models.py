@@ -21,27 +21,6 @@ class DataKey(models.Model):
         return f"data key of {self.created_at:%Y-%m-%d}"
 
 
-class OutboxMessage(models.Model):
-    """A task to send, written in the transaction that wants it; the relay sends it at least once."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    task = models.CharField(max_length=200)
-    arguments = models.JSONField(default=dict, blank=True)
-    queue = models.CharField(max_length=40, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(null=True)
-
-    class Meta:
-        indexes = [
-            models.Index(
-                fields=["created_at"], name="local_outbox_unsent", condition=models.Q(sent_at__isnull=True)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.task
-
-
 class Work(models.Model):
     """A piece of work that takes longer than a request, from its order to its end. Only `tenants.work` writes
     here; what runs it has a `tenants.work.runs.Run`.

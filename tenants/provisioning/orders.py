@@ -14,10 +14,8 @@ from tenants.context import platform
 from tenants.models import Tenant
 from tenants.notify import announce
 from tenants.provisioning.services import DEFAULT_PLAN, get_tenant, insert_tenant
-from tenants.provisioning.tasks import set_up_ordered_tenant
-from tenants.work.tasks import enqueue
-
-QUEUE = "provisioning"
+from tenants.provisioning.tasks import SET_UP
+from tenants.work.services import order
 
 
 def order_tenant(
@@ -66,4 +64,4 @@ def retry_setup(*, slug: str) -> Tenant:
 
 
 def _enqueue_setup(row: Tenant) -> None:
-    enqueue(set_up_ordered_tenant, queue=QUEUE, slug=row.slug)
+    order(SET_UP, row.slug)

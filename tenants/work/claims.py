@@ -263,6 +263,9 @@ def _write_end(row: Work, state: Work.State, **changes: Any) -> None:
     if row.is_wanted_again:
         _queue(row, 0, is_wanted_again=False, attempts=0, stages=[], cancel_wanted_at=None, **changes)
         return
+    if state == Work.State.DONE and not get_kind(row.kind).is_kept:
+        Work.objects.filter(pk=row.pk).delete()
+        return
     Work.objects.filter(pk=row.pk).update(state=state, claim=None, ended_at=Now(), **changes)
     call_back(row, state)
 

@@ -42,6 +42,8 @@ class WorkKind:
     stands in `Run.step()` or `Run.conclusion()`. `is_killable`: in a process of its own, which a
     cancellation, `longest_s` or a crash ends; else in a thread, which ends when it asks `Run.check()`.
     `on_failure` is called in the transaction in which the work comes to nothing (failed or cancelled).
+    `is_kept`: what is done stays among the background tasks for thirty days; else it goes at once.
+    `is_platforms`: no tenant orders it, so none is asked about it.
     `name_objects` gives, for a person, what of these objects they may know, by id.
     """
 
@@ -57,6 +59,8 @@ class WorkKind:
     backoff_s: float = 5.0  # before the second attempt; doubled before each further one
     on_failure: "Callable[[Work], object] | None" = None
     together: Together | None = None  # of killable kinds alone
+    is_kept: bool = True
+    is_platforms: bool = False
     name_objects: "Callable[[Any, Iterable[str]], Mapping[str, WorkObject]] | None" = None
 
 

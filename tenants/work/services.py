@@ -58,6 +58,24 @@ def order(
     return found
 
 
+def note_done(kind: str, object_id: UUID | str, *, arguments: dict[str, Any], ordered_by: UUID) -> Work:
+    """Work that the request which ordered it has done itself: it is found, and forgotten, like all else that
+    is done.
+    """
+    now = timezone.now()
+    return Work.objects.create(
+        kind=kind,
+        object_id=str(object_id),
+        queue=get_kind(kind).queue,
+        arguments=arguments,
+        state=Work.State.DONE,
+        due_at=now,
+        started_at=now,
+        ended_at=now,
+        ordered_by=ordered_by,
+    )
+
+
 def _order_again(found: Work, wanted: Work) -> None:
     found.arguments = wanted.arguments
     if found.state == Work.State.RUNNING:

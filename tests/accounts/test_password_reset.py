@@ -10,11 +10,12 @@ from django.core import mail
 from django.db import connection
 from django.urls import URLPattern, get_resolver
 
+from accounts.mails import send_password_reset_mail
 from accounts.models import User
 from accounts.password_reset import PasswordResetForm
-from accounts.tasks import send_password_reset
 from tenants.context import platform, tenant
-from tenants.local.models import OutboxMessage
+from tenants.local.models import Work
+from tests.chores import do_work
 
 pytestmark = pytest.mark.django_db
 RESET = "/accounts/password/reset/"
@@ -26,9 +27,7 @@ def _mails(settings, clean_cache):
 
 
 def orders() -> list[dict]:
-    return [
-        message.arguments for message in OutboxMessage.objects.filter(task="accounts.send_password_reset")
-    ]
+    return [row.arguments for row in Work.objects.filter(kind="accounts.send_password_reset").order_by("pk")]
 
 
 def test_the_page_of_the_address_takes_nothing(acme, bob):
@@ -68,8 +67,7 @@ def test_the_link_goes_to_the_persons_own_address_alone(acme, bob):
     EmailAddress.objects.create(user=bob, email="thief@evil.example", verified=True)
     for email in ("Bob@acme.example", "thief@evil.example"):
         acme.post(RESET, {"email": email})
-    for order in orders():
-        send_password_reset.run(**order)
+    assert do_work() == 2
     (sent,) = mail.outbox
     assert sent.to == ["bob@acme.example"] and sent.subject == "Acme: Choose a new password"
     path = re.search(r"http://acme\.localhost:8000(/accounts/password/reset/key/\S+)", sent.body)[1]
@@ -84,12 +82,13 @@ def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
         # whose host it is, which is remembered for a second
         text = str(sql)  # psycopg's own composed statements are no strings
         if "tenants_tenant" not in text and "django_migrations" not in text:
-            statements[-1].append(text)
+            statements[-1].append(re.sub(r"_x\d+", "", text))  # savepoints have numbers
         return execute(sql, *rest)
 
     for email in ("bob@acme.example", "nobody@acme.example"):
         with connection.execute_wrapper(note):
             statements.append([])
+            connection.run_on_commit.clear()  # a request of its own
             response = acme.post(RESET, {"email": email})
             answers.append((response.status_code, response.headers.get("Location"), response.content))
     assert answers[0] == answers[1] == (302, RESET + "done/", b"")
@@ -103,8 +102,8 @@ def test_a_known_and_an_unknown_address_cause_the_same_work(acme, bob):
 def test_planted_bug_a_form_that_looks_the_person_up_is_noticed(acme, bob, monkeypatch):
     def save(self, request, **kwargs) -> str:
         email = self.cleaned_data["email"]
-        if User.objects.filter(email=email).exists():
-            send_password_reset.run(email=email, language="en")
+        for person in User.objects.filter(email=email):
+            send_password_reset_mail(person, "Acme", "en")
         return email
 
     monkeypatch.setattr(PasswordResetForm, "save", save)
@@ -116,26 +115,26 @@ def test_nobody_gets_a_mail_who_is_unknown_or_kept_out(acme, bob):
     bob.is_active = False
     bob.save()
     for email in ("bob@acme.example", "nobody@acme.example"):
-        send_password_reset.run(email=email, language="en")
-    assert mail.outbox == []
+        acme.post(RESET, {"email": email})
+    assert do_work() == 2 and mail.outbox == []
 
 
 def test_the_mail_speaks_the_persons_language_or_the_one_they_asked_in(acme, bob):
     acme.post(
         RESET, {"email": "bob@acme.example"}, headers={"accept-language": "de", "host": "acme.localhost"}
     )
-    (order,) = orders()
-    send_password_reset.run(**order)
+    do_work()
     bob.language = "zh-hans"
     bob.save()
-    send_password_reset.run(**order)
+    acme.post(RESET, {"email": "bob@acme.example"}, headers={"accept-language": "de"})
+    do_work()
     assert [message.subject for message in mail.outbox] == ["Acme: Neues Passwort wählen", "Acme: 设置新密码"]
 
 
 @pytest.mark.parametrize("host", ["acme.localhost:1234", "acme.localhost.:8000", "ACME.localhost"])
 def test_the_link_leads_to_the_tenants_own_address_whatever_host_was_written(acme, bob, host):
     acme.post(RESET, {"email": "bob@acme.example"}, headers={"host": host})
-    send_password_reset.run(**orders()[0])
+    do_work()
     assert re.findall(r"https?://[^/\s]+", mail.outbox[0].body) == ["http://acme.localhost:8000"] * 2
 
 

@@ -4,10 +4,10 @@ import re
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import Permission
 
 from prompts.services import MAX_TEXT_CHARS
 from tests.prompts.pages import url
+from tests.rights import give_rights
 from usage.models import Budget
 from usage.services import ensure_plan_budget, set_budget
 
@@ -57,9 +57,7 @@ def test_a_used_up_budget_says_which_and_who_can_raise_it(
 def test_who_may_not_change_budgets_is_sent_to_those_who_may(acme, bob, offer, use_up):
     """Also with a key to the administration."""
     use_up(set_budget(actor=None, level="tenant", limit=Decimal(1)), "1")
-    bob.user_permissions.add(
-        Permission.objects.get(content_type__app_label="accounts", codename="access_admin")
-    )
+    give_rights(bob, "accounts.access_admin")
     html = acme.login_as(bob).get(url("chat-home")).content.decode()
     assert (
         "An administrator of your organisation can raise it." in html and "/admin/usage/budget/" not in html

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.db.models import Field, Model
 from django.db.models.fields.related import RelatedField
@@ -25,6 +24,7 @@ from accounts.models import User
 from administration.model_admin import AtriumModelAdmin
 from administration.sites import service_admin, system_admin
 from tests.permissions import SERVICE, SYSTEM
+from tests.rights import give_rights
 from tests.routes import PLATFORM, TENANT, list_routes
 
 pytestmark = pytest.mark.django_db
@@ -169,10 +169,7 @@ def test_the_api_refuses_parameters_it_does_not_name(acme, alice, route):
 def test_planted_bug_a_list_that_allows_what_django_allows_is_noticed(acme, bob, monkeypatch):
     """Bob may see the people's list, as auditors do, and nothing more."""
     monkeypatch.setattr(AtriumModelAdmin, "lookup_allowed", ModelAdmin.lookup_allowed)
-    for codename in ("access_admin", "view_user"):
-        bob.user_permissions.add(
-            Permission.objects.get(content_type__app_label="accounts", codename=codename)
-        )
+    give_rights(bob, "accounts.access_admin", "accounts.view_user")
     bob.refresh_from_db()
     path = reverse("service:accounts_user_changelist", urlconf=TENANT)
     first, second = (

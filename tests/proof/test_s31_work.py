@@ -24,7 +24,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tenants.context import platform, tenant
-from tenants.local.models import OutboxMessage, Work
+from tenants.local.models import Work
 from tenants.models import Duty
 from tenants.work.claims import duty_of
 from tenants.work.crew import Crew
@@ -33,7 +33,6 @@ from tenants.work.turns import list_turns, take_turn
 from tests import work_kinds
 from tests.live import PLANTED
 from tests.work_kinds import (
-    EFFECT,
     HANG,
     HANG_TOGETHER,
     HOLD,
@@ -43,6 +42,7 @@ from tests.work_kinds import (
     QUEUE,
     STEPS,
     count_effects,
+    list_effects,
 )
 from usage.platform.models import Process
 
@@ -69,7 +69,7 @@ def _clean(unblocked):
     for slug in SLUGS:
         with tenant(slug):
             Work.objects.all().delete()
-            OutboxMessage.objects.filter(task=EFFECT).delete()
+            list_effects().delete()
     with platform():
         Duty.objects.filter(kind__startswith="work.").delete()
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,16 +15,19 @@ import jsonschema
 import openai
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import ApiKey, Grant
 from accounts.services.grants import grant
 from rag.intake import add_file
-from rag.models import Chunk, Collection, Document, FileBatch, Posting
+from rag.models import Chunk, Collection, Document, Posting
 from rag.services import create_collection
+from rag.work_names import FILE_BATCH
 from tenants.context import tenant
 from tenants.files.cleaning import clean_up
 from tenants.files.models import File
+from tenants.local.models import Work
 from tests.gateway.filing import Cabinet, make_cabinet
 from tests.rag.papers import make_pdf
 from tests.rag.test_intake import MAIL
@@ -354,8 +358,32 @@ def test_a_batch_counts_its_files_and_can_be_cancelled(cabinet):
     assert client.vector_stores.files.retrieve(ids[0], vector_store_id=store).status == "completed", (
         "once more"
     )
+    assert client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store).status == "cancelled"
+    client.vector_stores.files.create(vector_store_id=store, file_id=ids[1])
+    work_off()
+    again = client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store)
+    assert (again.status, again.file_counts.completed) == ("completed", 2), "what was stopped came after all"
     client.vector_stores.delete(store)
-    assert not FileBatch.objects.exists()
+    with pytest.raises(openai.NotFoundError):
+        client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store)
+
+
+def test_a_batch_is_told_for_thirty_days(cabinet):
+    client = cabinet.client()
+    store = client.vector_stores.create(name="Kept").id
+    batch = client.vector_stores.file_batches.create(store, file_ids=[bring(client, URLAUB)])
+    work_off()
+    rows = Work.objects.filter(kind=FILE_BATCH)
+    for days, is_there in ((29, True), (2, False)):
+        later = timedelta(days=days)
+        rows.update(created_at=F("created_at") - later, ended_at=F("ended_at") - later)
+        work_off()
+        if is_there:
+            found = client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store)
+            assert found.status == "completed"
+    with pytest.raises(openai.NotFoundError):
+        client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store)
+    client.vector_stores.delete(store)
 
 
 def test_only_what_ones_person_may_use_is_there(cabinet):

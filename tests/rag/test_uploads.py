@@ -11,7 +11,7 @@ from rag import uploads, urls
 from rag.models import Collection
 from tenants.files.cleaning import clean_up
 from tenants.files.limits import count_bytes_of
-from tenants.files.models import Blob, File, Upload, UploadPart
+from tenants.files.models import Blob, File, Upload
 from tenants.files.paths import find_most_bytes
 from tenants.files.uploads import create_upload
 from tests.estate import make_people
@@ -78,7 +78,7 @@ def test_a_file_in_parts_is_taken_up_again_and_becomes_one_document(client, peop
     assert document.address == "Crew/rules.txt" and content_of(document.file) == CONTENT
     assert document.file.expires_at is None, "no duty takes it"
     clean_up()
-    assert not UploadPart.objects.exists() and len(set(list_bytes()) - before) == 1
+    assert not Blob.objects.exclude(upload=None).exists() and len(set(list_bytes()) - before) == 1
 
     copy = begin(client, mine).json()["id"]
     ids = [send(client, copy, piece).json()["id"] for piece in PIECES]
@@ -124,7 +124,8 @@ def test_what_cannot_be_taken_is_refused_before_its_first_part(
         complete(stranger, upload, [str(uuid4())]),
         stranger.post(f"{PLACE}{upload}/cancel/"),
     ]
-    assert [one.status_code for one in answers] == [404] * 4 and not UploadPart.objects.exists()
+    assert [one.status_code for one in answers] == [404] * 4
+    assert not Blob.objects.exclude(upload=None).exists()
 
 
 def test_what_is_cancelled_or_left_gives_its_room_back(client, people, mine):

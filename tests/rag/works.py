@@ -5,8 +5,7 @@ from rag.work_names import QUEUE
 from tenants.files.models import File
 from tenants.files.services import store_file
 from tenants.local.models import Work
-from tenants.work.claims import claim_next
-from tenants.work.runs import carry_out
+from tests.chores import do_work
 
 
 def bring(content: bytes | str, name: str = "rules.txt", owner=None, purpose: str = PURPOSE) -> File:
@@ -25,12 +24,7 @@ def bring(content: bytes | str, name: str = "rules.txt", owner=None, purpose: st
 
 def work_off(most: int = 50) -> int:
     """All that is due now; how many pieces that was."""
-    for count in range(most):
-        held = claim_next(QUEUE)
-        if held is None:
-            return count
-        carry_out(held)
-    raise AssertionError("it does not end")
+    return do_work(QUEUE, most)
 
 
 def newest(kind: str) -> Work:

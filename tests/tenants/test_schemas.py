@@ -152,10 +152,10 @@ def test_a_current_tenant_is_left_alone(unblocked):
     assert (report.migrated, report.current, report.failed) == ([], ["acme", "globex"], {})
 
 
-# the last migration of rag, which cannot be done twice
-LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'rag' AND name = '0015_twins_of_documents'"
+# the last migration of prompts, which cannot be done twice
+LAST_ROW = "DELETE FROM {}.django_migrations WHERE app = 'prompts' AND name = '0010_knowledge'"
 # what it makes
-LAST_CHANGE = "ALTER TABLE {}.rag_document DROP COLUMN twins"
+LAST_CHANGE = "ALTER TABLE {}.prompts_conversation DROP COLUMN collection_ids"
 
 
 def test_only_a_tenant_that_is_behind_is_migrated_and_a_second_run_does_nothing(unblocked):

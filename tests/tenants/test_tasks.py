@@ -1,4 +1,4 @@
-"""Tasks carry their tenant, or they are refused; the outbox loses none; duties are found in one query."""
+"""Tasks carry their tenant, or they are refused; duties are found in one query."""
 
 from datetime import timedelta
 
@@ -12,11 +12,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from tenants.context import find_tenant, platform, tenant, use_scope
-from tenants.local.models import OutboxMessage
 from tenants.models import Duty
 from tenants.work import tasks
 from tenants.work.duties import carry_out_duties, duty, note_duty
-from tenants.work.tasks import HEADER, TenantlessMessage, TenantTask, enqueue, relay_outbox
+from tenants.work.tasks import HEADER, TenantlessMessage, TenantTask
 
 pytestmark = pytest.mark.django_db
 seen: list = []
@@ -30,20 +29,6 @@ def note(word: str) -> None:
 @pytest.fixture(autouse=True)
 def forget():
     seen.clear()
-
-
-class Broker:
-    """Takes the place of the broker: keeps what is sent, or is down."""
-
-    def __init__(self, monkeypatch, is_down: bool = False):
-        self.sent = []
-        self.is_down = is_down
-        monkeypatch.setattr("celery.app.task.Task.apply_async", self._send)
-
-    def _send(self, args=None, kwargs=None, headers=None, task_id=None, **options):
-        if self.is_down:
-            raise ConnectionError("the broker is down")
-        self.sent.append((task_id, kwargs, headers))
 
 
 def run_as_worker(headers: dict, **kwargs) -> None:
@@ -72,43 +57,6 @@ def test_a_message_without_a_tenant_is_refused():
     with pytest.raises(TenantlessMessage):
         note.apply_async(kwargs={"word": "x"})
     assert seen == []
-
-
-def test_a_task_is_sent_when_the_transaction_commits(monkeypatch, django_capture_on_commit_callbacks):
-    broker = Broker(monkeypatch)
-    with django_capture_on_commit_callbacks(execute=True):
-        enqueue(note, word="hello")
-        assert broker.sent == []
-    message = OutboxMessage.objects.get()
-    assert (
-        broker.sent == [(str(message.pk), {"word": "hello"}, {HEADER: "acme"})]
-        and message.sent_at is not None
-    )
-
-
-def test_what_the_broker_missed_the_relay_sends_once(monkeypatch, django_capture_on_commit_callbacks):
-    broker = Broker(monkeypatch, is_down=True)
-    with django_capture_on_commit_callbacks(execute=True):
-        enqueue(note, word="late")
-    assert OutboxMessage.objects.get().sent_at is None
-    broker.is_down = False
-    relay_outbox()
-    relay_outbox()
-    assert len(broker.sent) == 1
-
-
-def test_a_rollback_sends_nothing(monkeypatch, django_capture_on_commit_callbacks):
-    from django.db import transaction
-
-    broker = Broker(monkeypatch)
-    with django_capture_on_commit_callbacks(execute=True):
-        try:
-            with transaction.atomic():
-                enqueue(note, word="never")
-                raise ValueError
-        except ValueError:
-            pass
-    assert broker.sent == [] and not OutboxMessage.objects.exists()
 
 
 def test_duties_are_carried_out_in_the_scope_that_noted_them(monkeypatch):
