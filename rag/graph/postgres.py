@@ -30,17 +30,13 @@ SELECT %s, key, name FROM unnest(%s::bigint[], %s::text[]) AS new (key, name) ON
 """
 # the statement sees the mentions as they were before it
 REMOVE = """
-WITH gone AS (DELETE FROM rag_mention WHERE chunk_id = ANY(%s) RETURNING generation_id, entity_key),
-related AS (DELETE FROM rag_relation WHERE chunk_id = ANY(%s)),
-asked AS (DELETE FROM rag_reading WHERE chunk_id = ANY(%s))
+WITH gone AS (DELETE FROM rag_mention WHERE chunk_id = ANY(%s) RETURNING generation_id, entity_key)
 DELETE FROM rag_entity e USING (SELECT DISTINCT generation_id, entity_key FROM gone) g
 WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS (
   SELECT FROM rag_mention m
   WHERE m.generation_id = e.generation_id AND m.entity_key = e.key AND NOT m.chunk_id = ANY(%s))
 """
 FORGET = (
-    "DELETE FROM rag_relation WHERE generation_id = %s",
-    "DELETE FROM rag_reading WHERE generation_id = %s",
     "DELETE FROM rag_mention WHERE generation_id = %s",
     "DELETE FROM rag_entity WHERE generation_id = %s",
 )
@@ -108,7 +104,7 @@ class PostgresGraph:
 
     def remove(self, chunk_ids: Sequence[int]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(REMOVE, [list(chunk_ids)] * 4)
+            cursor.execute(REMOVE, [list(chunk_ids)] * 2)
 
     def forget(self, generation_id: int) -> None:
         with connection.cursor() as cursor:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 from rag.graph.names import normalise, number_of
 from rag.graph.reading import Found, Passage
 
 WANTING = """
 FROM rag_chunk c JOIN rag_document d ON d.id = c.document_id
-WHERE c.generation_id = %s AND NOT EXISTS (
-  SELECT FROM rag_reading r WHERE r.chunk_id = c.id AND r.model = %s AND (r.is_read OR r.order_id = %s))
+CROSS JOIN LATERAL (SELECT c.asked -> %s AS mine) a
+WHERE c.generation_id = %s AND NOT coalesce((a.mine ->> 'is_read')::boolean OR a.mine ->> 'order' = %s, false)
 """
 LIST = "SELECT c.id, d.title, c.headings, c.text" + WANTING + "ORDER BY c.id LIMIT %s"
 MEASURE = (
@@ -28,23 +29,26 @@ MEASURE = (
 )
 COUNT = """
 SELECT (SELECT count(*) FROM rag_chunk WHERE generation_id = %s),
-  (SELECT count(*) FROM rag_reading WHERE generation_id = %s AND is_read),
-  (SELECT count(*) FROM rag_reading WHERE generation_id = %s AND NOT is_read AND model = %s),
-  (SELECT count(*) FROM rag_relation WHERE generation_id = %s)
+  asked.read, asked.unread, asked.relations FROM (
+    SELECT count(*) FILTER (WHERE jsonb_path_exists(asked, '$.*.is_read ? (@ == true)')) AS read,
+      count(*) FILTER (WHERE NOT (asked -> %s ->> 'is_read')::boolean) AS unread,
+      coalesce(sum(jsonb_array_length(relations)), 0) AS relations
+    FROM rag_chunk WHERE generation_id = %s AND asked IS NOT NULL
+  ) asked
 """
 COUNT_ASKED = """
-SELECT count(*), count(*) FILTER (WHERE is_read) FROM rag_reading WHERE generation_id = %s AND order_id = %s
+SELECT count(*), count(*) FILTER (WHERE (one.value ->> 'is_read')::boolean)
+FROM rag_chunk c CROSS JOIN LATERAL jsonb_each(c.asked) one
+WHERE c.generation_id = %s AND c.asked IS NOT NULL AND one.value ->> 'order' = %s
 """
+# what stands there of other models stays where this one found nothing usable
 ASKED = """
-INSERT INTO rag_reading (chunk_id, generation_id, model, is_read, order_id)
-SELECT id, generation_id, %s, %s, %s FROM rag_chunk WHERE id = %s AND generation_id = %s
-ON CONFLICT (chunk_id, model) DO UPDATE SET is_read = excluded.is_read, order_id = excluded.order_id
+UPDATE rag_chunk SET asked = coalesce(asked, '{}') || %s WHERE id = %s AND generation_id = %s
 """
-# what another model read of the passage
+READ = "UPDATE rag_chunk SET asked = %s, relations = %s WHERE id = %s AND generation_id = %s"
+# the names that a model found in the passage before
 CLEAR = """
-WITH related AS (DELETE FROM rag_relation WHERE chunk_id = %s),
-asked AS (DELETE FROM rag_reading WHERE chunk_id = %s AND model <> %s),
-gone AS (DELETE FROM rag_mention WHERE chunk_id = %s AND is_read RETURNING generation_id, entity_key)
+WITH gone AS (DELETE FROM rag_mention WHERE chunk_id = %s AND is_read RETURNING generation_id, entity_key)
 DELETE FROM rag_entity e USING gone g
 WHERE e.generation_id = g.generation_id AND e.key = g.entity_key AND NOT EXISTS (
   SELECT FROM rag_mention m
@@ -56,9 +60,11 @@ WITH pairs AS (
   SELECT DISTINCT ON (n.id) o.id AS old, n.id AS new FROM rag_chunk o
   JOIN rag_chunk n ON n.document_id = o.document_id AND n.text = o.text
   WHERE o.generation_id = %(old)s AND n.generation_id = %(new)s
-  AND EXISTS (SELECT FROM rag_reading r WHERE r.chunk_id = o.id AND r.is_read)
+  AND jsonb_path_exists(o.asked, '$.*.is_read ? (@ == true)')
   ORDER BY n.id, o.id
-), related AS (SELECT p.new, r.* FROM pairs p JOIN rag_relation r ON r.chunk_id = p.old
+), related AS (
+  SELECT p.new, (r.value ->> 0)::bigint AS subject_key, (r.value ->> 2)::bigint AS object_key
+  FROM pairs p JOIN rag_chunk o ON o.id = p.old CROSS JOIN LATERAL jsonb_array_elements(o.relations) r
 ), named AS (
   SELECT p.new, m.entity_key AS key FROM pairs p JOIN rag_mention m ON m.chunk_id = p.old AND m.is_read
   UNION SELECT new, subject_key FROM related UNION SELECT new, object_key FROM related
@@ -70,14 +76,10 @@ WITH pairs AS (
 ), mentions AS (
   INSERT INTO rag_mention (entity_key, chunk_id, generation_id, is_title, is_read)
   SELECT key, new, %(new)s, false, true FROM named ON CONFLICT DO NOTHING
-), relations AS (
-  INSERT INTO rag_relation
-    (chunk_id, number, generation_id, subject_key, predicate, object_key, evidence_from, evidence_to)
-  SELECT new, number, %(new)s, subject_key, predicate, object_key, evidence_from, evidence_to FROM related
 )
-INSERT INTO rag_reading (chunk_id, generation_id, model, is_read, order_id)
-SELECT p.new, %(new)s, r.model, true, r.order_id FROM pairs p
-JOIN rag_reading r ON r.chunk_id = p.old AND r.is_read
+UPDATE rag_chunk n SET relations = o.relations,
+  asked = (SELECT jsonb_object_agg(key, value) FROM jsonb_each(o.asked) WHERE (value ->> 'is_read')::boolean)
+FROM pairs p JOIN rag_chunk o ON o.id = p.old WHERE n.id = p.new
 """
 ADD_ENTITIES = """
 INSERT INTO rag_entity (generation_id, key, name, kind)
@@ -89,12 +91,7 @@ ADD_MENTIONS = """
 INSERT INTO rag_mention (entity_key, chunk_id, generation_id, is_title, is_read)
 SELECT key, %s, %s, false, true FROM unnest(%s::bigint[]) AS new (key) ON CONFLICT DO NOTHING
 """
-ADD_RELATION = """
-INSERT INTO rag_relation
-  (chunk_id, number, generation_id, subject_key, predicate, object_key, evidence_from, evidence_to)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-"""
-NOBODY = UUID(int=0)
+NOBODY = ""  # no order
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +106,21 @@ class Counts:
 
 def count(generation_id: int, model: str) -> Counts:
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, [generation_id, generation_id, generation_id, model, generation_id])
-        return Counts(*cursor.fetchone())
+        cursor.execute(COUNT, [generation_id, model, generation_id])
+        return Counts(*map(int, cursor.fetchone()))
 
 
 def count_asked(generation_id: int, order_id: UUID) -> tuple[int, int]:
     """The passages of an order: asked for, and read."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_ASKED, [generation_id, order_id])
+        cursor.execute(COUNT_ASKED, [generation_id, str(order_id)])
         return cursor.fetchone()
 
 
 def measure_wanting(generation_id: int, model: str) -> tuple[int, int, int]:
     """How many passages this model has not read, their bytes, and those of the longest."""
     with connection.cursor() as cursor:
-        cursor.execute(MEASURE, [generation_id, model, NOBODY])
+        cursor.execute(MEASURE, [model, generation_id, NOBODY])
         passages, size_bytes, longest = cursor.fetchone()
         return passages, int(size_bytes), longest
 
@@ -131,7 +128,7 @@ def measure_wanting(generation_id: int, model: str) -> tuple[int, int, int]:
 def list_wanting(generation_id: int, model: str, order_id: UUID, limit: int) -> list[Passage]:
     """The next that this model has not read, and was not asked for in this order."""
     with connection.cursor() as cursor:
-        cursor.execute(LIST, [generation_id, model, order_id, limit])
+        cursor.execute(LIST, [model, generation_id, str(order_id), limit])
         return [Passage(pk, title, tuple(above), text) for pk, title, above, text in cursor.fetchall()]
 
 
@@ -141,10 +138,14 @@ def keep(
     """What a model found in each of these; None: nothing usable. Passages that are gone are passed over."""
     with connection.cursor() as cursor:
         for passage, found in answers:
-            is_read = found is not None
-            cursor.execute(ASKED, [model, is_read, order_id, passage.chunk_id, generation_id])
-            if cursor.rowcount and found is not None:
-                cursor.execute(CLEAR, [passage.chunk_id, passage.chunk_id, model, *[passage.chunk_id] * 2])
+            asked = Jsonb({model: {"is_read": found is not None, "order": str(order_id)}})
+            here = [passage.chunk_id, generation_id]
+            if found is None:
+                cursor.execute(ASKED, [asked, *here])
+                continue
+            cursor.execute(READ, [asked, Jsonb(_rows(found)), *here])
+            if cursor.rowcount:
+                cursor.execute(CLEAR, [passage.chunk_id] * 2)
                 _add(cursor, generation_id, passage.chunk_id, found)
 
 
@@ -161,15 +162,14 @@ def _add(cursor, generation_id: int, chunk_id: int, found: Found) -> None:
     keys, texts = list(names), [name for name, _kind in names.values()]
     cursor.execute(ADD_ENTITIES, [generation_id, keys, texts, [kind for _name, kind in names.values()]])
     cursor.execute(ADD_MENTIONS, [chunk_id, generation_id, keys])
-    rows = [
-        (
-            *(chunk_id, number, generation_id, _key(one.subject), one.predicate, _key(one.object)),
-            *(one.evidence_from, one.evidence_to),
-        )
-        for number, one in enumerate(found.relations)
+
+
+def _rows(found: Found) -> list[list]:
+    """As rag.models.Chunk.relations keeps them."""
+    return [
+        [_key(one.subject), one.predicate, _key(one.object), one.evidence_from, one.evidence_to]
+        for one in found.relations
     ]
-    if rows:
-        cursor.executemany(ADD_RELATION, rows)
 
 
 def _key(name: str) -> int:

@@ -39,13 +39,18 @@ SELECT r.subject_key, s.name, r.predicate, r.object_key, o.name,
   substr(c.text, r.evidence_from + 1, r.evidence_to - r.evidence_from), c.document_id, d.title,
   c.char_from + CASE WHEN p.is_plain THEN r.evidence_from ELSE 0 END,
   CASE WHEN p.is_plain THEN c.char_from + r.evidence_to ELSE c.char_to END, coalesce(c.page_from, 0)
-FROM rag_relation r
-JOIN rag_entity s ON s.generation_id = r.generation_id AND s.key = r.subject_key
-JOIN rag_entity o ON o.generation_id = r.generation_id AND o.key = r.object_key
-JOIN rag_chunk c ON c.id = r.chunk_id JOIN rag_document d ON d.id = c.document_id
+FROM rag_chunk c JOIN rag_document d ON d.id = c.document_id
+CROSS JOIN LATERAL (
+  SELECT (one ->> 0)::bigint AS subject_key, one ->> 1 AS predicate, (one ->> 2)::bigint AS object_key,
+    (one ->> 3)::int AS evidence_from, (one ->> 4)::int AS evidence_to, number
+  FROM jsonb_array_elements(c.relations) WITH ORDINALITY AS found (one, number)
+) r
+JOIN rag_entity s ON s.generation_id = c.generation_id AND s.key = r.subject_key
+JOIN rag_entity o ON o.generation_id = c.generation_id AND o.key = r.object_key
 CROSS JOIN LATERAL (SELECT length(c.text) = c.char_to - c.char_from AS is_plain) p
-WHERE r.generation_id = %s AND (%s = '' OR s.name ILIKE %s OR r.predicate ILIKE %s OR o.name ILIKE %s)
-ORDER BY s.name, r.predicate, o.name, r.chunk_id, r.number LIMIT %s
+WHERE c.generation_id = %s AND c.asked IS NOT NULL
+  AND (%s = '' OR s.name ILIKE %s OR r.predicate ILIKE %s OR o.name ILIKE %s)
+ORDER BY s.name, r.predicate, o.name, c.id, r.number LIMIT %s
 """
 PLACES = """
 SELECT c.id, c.document_id, d.title, c.char_from, c.char_to, coalesce(c.page_from, 0)

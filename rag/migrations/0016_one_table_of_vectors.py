@@ -11,6 +11,13 @@ ALTER TABLE rag_vector ALTER COLUMN embedding384 DROP NOT NULL;
 ALTER TABLE rag_vector RENAME CONSTRAINT rag_vector384_pkey TO rag_vector_pkey;
 ALTER INDEX rag_vector384_rows RENAME TO rag_vector_rows
 """
+RENAME_BACK = """
+ALTER INDEX rag_vector_rows RENAME TO rag_vector384_rows;
+ALTER TABLE rag_vector RENAME CONSTRAINT rag_vector_pkey TO rag_vector384_pkey;
+ALTER TABLE rag_vector ALTER COLUMN embedding384 SET NOT NULL;
+ALTER TABLE rag_vector RENAME COLUMN embedding384 TO embedding;
+ALTER TABLE rag_vector RENAME TO rag_vector384
+"""
 MOVE = """
 ALTER INDEX rag_vector768_graph RENAME TO rag_vector768_graph_before;
 ALTER INDEX rag_vector1024_graph RENAME TO rag_vector1024_graph_before;
@@ -30,6 +37,32 @@ CREATE INDEX rag_vector1024_graph ON rag_vector USING hnsw (embedding1024 halfve
  WITH (m=16, ef_construction=64) WHERE is_indexed;
 CREATE INDEX rag_vector1536_graph ON rag_vector USING hnsw (embedding1536 halfvec_ip_ops)
  WITH (m=16, ef_construction=64) WHERE is_indexed
+"""
+MOVE_BACK = """
+DROP INDEX rag_vector768_graph, rag_vector1024_graph, rag_vector1536_graph;
+CREATE TABLE rag_vector768 (chunk_id bigint CONSTRAINT rag_vector768_pkey PRIMARY KEY, generation_id integer NOT NULL,
+ is_indexed boolean NOT NULL, embedding halfvec(768) NOT NULL);
+CREATE INDEX rag_vector768_rows ON rag_vector768 (generation_id, is_indexed);
+CREATE INDEX rag_vector768_graph ON rag_vector768 USING hnsw (embedding halfvec_ip_ops)
+ WITH (m=16, ef_construction=64) WHERE is_indexed;
+INSERT INTO rag_vector768 (chunk_id, generation_id, is_indexed, embedding)
+ SELECT chunk_id, generation_id, is_indexed, embedding768 FROM rag_vector WHERE embedding768 IS NOT NULL;
+CREATE TABLE rag_vector1024 (chunk_id bigint CONSTRAINT rag_vector1024_pkey PRIMARY KEY, generation_id integer NOT NULL,
+ is_indexed boolean NOT NULL, embedding halfvec(1024) NOT NULL);
+CREATE INDEX rag_vector1024_rows ON rag_vector1024 (generation_id, is_indexed);
+CREATE INDEX rag_vector1024_graph ON rag_vector1024 USING hnsw (embedding halfvec_ip_ops)
+ WITH (m=16, ef_construction=64) WHERE is_indexed;
+INSERT INTO rag_vector1024 (chunk_id, generation_id, is_indexed, embedding)
+ SELECT chunk_id, generation_id, is_indexed, embedding1024 FROM rag_vector WHERE embedding1024 IS NOT NULL;
+CREATE TABLE rag_vector1536 (chunk_id bigint CONSTRAINT rag_vector1536_pkey PRIMARY KEY, generation_id integer NOT NULL,
+ is_indexed boolean NOT NULL, embedding halfvec(1536) NOT NULL);
+CREATE INDEX rag_vector1536_rows ON rag_vector1536 (generation_id, is_indexed);
+CREATE INDEX rag_vector1536_graph ON rag_vector1536 USING hnsw (embedding halfvec_ip_ops)
+ WITH (m=16, ef_construction=64) WHERE is_indexed;
+INSERT INTO rag_vector1536 (chunk_id, generation_id, is_indexed, embedding)
+ SELECT chunk_id, generation_id, is_indexed, embedding1536 FROM rag_vector WHERE embedding1536 IS NOT NULL;
+DELETE FROM rag_vector WHERE embedding384 IS NULL;
+ALTER TABLE rag_vector DROP COLUMN embedding768, DROP COLUMN embedding1024, DROP COLUMN embedding1536
 """
 
 
@@ -53,7 +86,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RunSQL(RENAME), migrations.RunSQL(MOVE)],
+            database_operations=[migrations.RunSQL(RENAME, RENAME_BACK), migrations.RunSQL(MOVE, MOVE_BACK)],
             state_operations=[
                 migrations.RemoveIndex("vector384", "rag_vector384_rows"),
                 migrations.RemoveIndex("vector384", "rag_vector384_graph"),

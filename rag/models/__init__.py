@@ -15,8 +15,6 @@ from rag.models.documents import (
 from rag.models.graph import (
     Entity,
     Mention,
-    Reading,
-    Relation,
 )
 from rag.models.index import (
     Chunk,
@@ -50,8 +48,6 @@ __all__ = [
     "Posting",
     "RagflowAccount",
     "RagflowDocument",
-    "Reading",
-    "Relation",
     "SavedQuestion",
     "TermCount",
     "Vector",

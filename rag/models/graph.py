@@ -1,4 +1,6 @@
-"""Names beside passages, and what a chat model has read of how they are related."""
+"""Names beside passages. What a chat model has read of how they are related stands with the passage
+(rag.models.Chunk).
+"""
 
 from django.db import models
 
@@ -27,38 +29,3 @@ class Mention(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["chunk_id"], name="rag_mention_chunk")]
-
-
-class Reading(models.Model):
-    """That a model was asked for the relations of a passage. One that gave nothing usable is asked again by
-    the next order.
-    """
-
-    pk = models.CompositePrimaryKey("chunk_id", "model")
-    chunk_id = models.BigIntegerField()
-    generation_id = models.IntegerField()
-    model = models.CharField(max_length=120)
-    is_read = models.BooleanField()
-    order_id = models.UUIDField()  # the work that asked
-
-    class Meta:
-        indexes = [models.Index(fields=["generation_id"], name="rag_reading_generation")]
-
-
-class Relation(models.Model):
-    """What a passage says of two names, as a model read it. The evidence is a piece of the passage's text, so
-    that none can be shown which does not stand there.
-    """
-
-    pk = models.CompositePrimaryKey("chunk_id", "number")
-    chunk_id = models.BigIntegerField()
-    number = models.SmallIntegerField()
-    generation_id = models.IntegerField()
-    subject_key = models.BigIntegerField()
-    predicate = models.CharField(max_length=80)
-    object_key = models.BigIntegerField()
-    evidence_from = models.IntegerField()
-    evidence_to = models.IntegerField()
-
-    class Meta:
-        indexes = [models.Index(fields=["generation_id"], name="rag_relation_generation")]

@@ -55,12 +55,18 @@ class Generation(models.Model):
 class ChunkManager(models.Manager["Chunk"]):
     def get_queryset(self) -> models.QuerySet["Chunk"]:
         """Without what no reader of a passage needs."""
-        return super().get_queryset().defer("terms")
+        return super().get_queryset().defer("terms", "asked", "relations")
 
 
 class Chunk(models.Model):
     """A passage that is found and cited: whole blocks, or a piece of one. `terms`: those of its postings, by
     which these are found when it goes: an index of the postings by passage cost a fifth of writing them.
+
+    `asked`: which models were asked for its relations: model → {is_read, order}, `order` being the work that
+    asked. One that gave nothing usable is asked again by the next order. `relations`: what the last model
+    that read it says of two names: [subject, predicate, object, evidence_from, evidence_to], names by their
+    keys (Entity). The evidence is a piece of the passage's text, so that none is shown which does not stand
+    there.
     """
 
     generation = models.ForeignKey(
@@ -77,6 +83,8 @@ class Chunk(models.Model):
     language = models.CharField(max_length=2, blank=True)
     remote_id = models.CharField(max_length=64, null=True)  # RAGFlow's chunk; None: cut here
     terms = ArrayField(models.BigIntegerField(), null=True, editable=False)
+    asked = models.JSONField(null=True, editable=False)
+    relations = models.JSONField(null=True, editable=False)
 
     objects = ChunkManager()
 
@@ -90,7 +98,10 @@ class Chunk(models.Model):
         indexes = [
             models.Index(
                 fields=["remote_id"], condition=models.Q(remote_id__isnull=False), name="rag_chunk_remote"
-            )
+            ),
+            models.Index(
+                fields=["generation"], condition=models.Q(asked__isnull=False), name="rag_chunk_asked"
+            ),
         ]
 
     def __str__(self) -> str:

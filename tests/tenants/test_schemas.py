@@ -105,7 +105,7 @@ def test_tenant_schemas_hold_only_what_the_clone_copies(unblocked):
         )
         == []
     )
-    assert rows("SELECT count(*) FROM pg_tables WHERE schemaname = %s", TEMPLATE_SCHEMA)[0][0] <= 52
+    assert rows("SELECT count(*) FROM pg_tables WHERE schemaname = %s", TEMPLATE_SCHEMA)[0][0] <= 50
 
 
 def test_no_tenant_table_points_into_public(unblocked):
