@@ -8,9 +8,8 @@ from accounts.models import User
 from foundation.errors import Conflict, InvalidInput
 from foundation.told import gettext as _
 from rag.intake import MOST_DOCUMENT_BYTES, add_file
-from rag.models import Collection, Document
+from rag.models import PURPOSE, Collection, Document
 from rag.rights import require_edit
-from rag.services import PURPOSE
 from tenants.files.limits import bound
 from tenants.files.services import delete_file, store_file
 from tenants.selectors import get_storage_allowance

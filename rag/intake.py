@@ -19,11 +19,11 @@ from rag.booking import get_booking
 from rag.engines.pgvector import generations
 from rag.engines.ragflow.account import check_engine
 from rag.holdings import make_room_beside
-from rag.models import Collection, Document, PageReading
+from rag.models import PURPOSE, Collection, Document, PageReading
 from rag.pages import policy_for
 from rag.parsing import bounds
 from rag.rights import require_edit
-from rag.services import PURPOSE, add_document, forget_files, lock_collection
+from rag.services import add_document, forget_files, lock_collection
 from rag.twins import note_twin
 from rag.work_names import READ, READING, REBUILD
 from tenants.files.limits import say_size
@@ -89,11 +89,8 @@ def _add(actor: User | None, collection: Collection, file: File, **columns: obje
         created_by=actor.pk if actor else None,
         **(_booked() | columns),  # type: ignore[arg-type]  # of Document
     )
-    if not is_new and document.file_id != file.pk:
-        if file.purpose == PURPOSE:
-            forget_files([file])
-        else:
-            note_twin(document, file)
+    if not is_new and document.file_id != file.pk and not note_twin(document, file):
+        forget_files([file])
     if is_new:
         _order(actor, document)
     elif document.state in UNREAD:

@@ -20,11 +20,12 @@ from rag import work_names as names
 from rag.copying import copy_rows
 from rag.engines.table import engine_named, engine_of, engines_in, find_answering, hands_over
 from rag.holdings import check_chat_count, check_count
-from rag.models import Block, Collection, Document
+from rag.models import PURPOSE, Block, Collection, Document
 from rag.parsed import ParsedBlock
 from rag.questions import note_passages, put_back
 from rag.rights import require_creation, require_edit
 from rag.selectors import COLLECTION
+from rag.twins import list_files
 from tenants.files.models import File
 from tenants.files.names import clean_title
 from tenants.files.purposes import LABELS
@@ -37,7 +38,6 @@ BLOCK_COLUMNS = (
     *("document_id", "position", "kind", "text"),
     *("page", "headings", "char_from", "char_to", "box"),
 )
-PURPOSE = "knowledge"  # of files that were brought for a document
 LABELS[PURPOSE] = gettext_lazy("document of a collection")
 
 
@@ -77,7 +77,7 @@ def delete_collection(*, actor: User | None, collection: Collection) -> None:
         engine.drop(collection)
     Block.objects.filter(document__collection=collection).delete()
     collection.delete()
-    forget_files([document.file for document in documents])
+    forget_files(list_files(documents))
     forget_object(kind=COLLECTION, object_id=collection_id)
 
 
@@ -165,7 +165,7 @@ def remove_documents(collection: Collection, document_ids: Iterable[UUID]) -> No
     for engine in engines_in(collection):
         engine.delete(found)
     Document.objects.filter(pk__in=[document.pk for document in found]).delete()
-    forget_files([document.file for document in found])
+    forget_files(list_files(found))
 
 
 def _list_orphaned(collection: Collection, parents: Sequence[Document], going: set[UUID]) -> list[Document]:

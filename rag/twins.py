@@ -1,19 +1,33 @@
 """Files of the same bytes that a collection keeps as one document: while one of them is there, so is it."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import F, Func, Value
 from django.db.models.fields import UUIDField
 
-from rag.models import Document
+from rag.models import PURPOSE, Document
 from tenants.files.models import File
 
 
-def note_twin(document: Document, file: File) -> None:
-    """Once, also when it is brought again. Inside a transaction."""
+def note_twin(document: Document, file: File) -> bool:
+    """Once, also when it is brought again. False: it is not needed, since it was brought for a document alone
+    and another one was, too. Inside a transaction.
+    """
     kept = Document.objects.select_for_update().filter(pk=document.pk).get()
-    if file.pk not in (kept.file_id, *kept.twins):
+    here = (kept.file_id, *kept.twins)
+    if file.purpose == PURPOSE and File.objects.filter(pk__in={*here} - {file.pk}, purpose=PURPOSE).exists():
+        return False
+    if file.pk not in here:
         Document.objects.filter(pk=document.pk).update(twins=[*kept.twins, file.pk])
+    return True
+
+
+def list_files(documents: Iterable[Document]) -> list[File]:
+    """All that these documents hold."""
+    found = [(document.file, document.twins) for document in documents]
+    twins = File.objects.filter(pk__in=[pk for _file, twins in found for pk in twins])
+    return [*(file for file, _twins in found if file is not None), *twins]
 
 
 def leave_to_twin(document: Document, file_id: UUID) -> bool:

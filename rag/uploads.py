@@ -17,9 +17,8 @@ from foundation.errors import AtriumError, Conflict, InvalidInput
 from foundation.told import gettext as _
 from rag.arrivals import get_most_bytes
 from rag.intake import add_file, check_size
-from rag.models import Collection, Document
+from rag.models import PURPOSE, Collection, Document
 from rag.rights import require_edit
-from rag.services import PURPOSE
 from tenants.files import in_parts, uploads
 from tenants.files.limits import say_size
 from tenants.files.models import File, Upload

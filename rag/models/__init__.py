@@ -8,6 +8,7 @@ from rag.models.collections import (
     all_languages,
 )
 from rag.models.documents import (
+    PURPOSE,
     Block,
     Document,
     PageReading,
@@ -35,6 +36,7 @@ from rag.models.ragflow import (
 __all__ = [
     "DIMENSIONS",
     "MOST_VISION_PAGES",
+    "PURPOSE",
     "Block",
     "Chunk",
     "ChunkManager",

@@ -11,6 +11,8 @@ from foundation.told import say
 from rag.models.collections import Collection
 from tenants.models import TimeStamped
 
+PURPOSE = "knowledge"  # of files that were brought for a document
+
 
 class Document(TimeStamped):
     """One version of a file, page, text or mail in a collection. The same bytes are one document."""

@@ -14,19 +14,19 @@ from foundation.told import Told
 from foundation.told import gettext as _
 from rag.engines.table import engine_named, find_answering, hands_over
 from rag.holdings import make_room
-from rag.models import Collection, Document
+from rag.models import PURPOSE, Collection, Document
 from rag.pages import Page, PageGone, fetch_page
 from rag.parsing.result import Parsed
 from rag.parsing.run import parse
 from rag.questions import note_passages, put_back
 from rag.services import (
-    PURPOSE,
     add_document,
     forget_files,
     index_documents,
     note_reason,
     remove_documents,
 )
+from rag.twins import list_files
 from rag.vision import find_page_model
 from rag.work.patience import write_alone
 from rag.work.scans import Asked, PagesWanted, read_asked, reader_of
@@ -241,16 +241,17 @@ def _take_page(collection: Collection, document: Document, page: Page, file: Fil
         note_reason(document.pk, message, state=state, fetched_at=document.fetched_at)
         order_next_look(document)
         return False
+    earlier = [document.file]
     if document.file_id is not None and document.content_hash != file.sha256:
+        earlier = list_files([document])
         document.version += 1
         document.twins = []
-    earlier = document.file
     document.file = file
     document.content_hash = file.sha256
     File.objects.filter(pk=file.pk).update(expires_at=None)
     changed = ["file", "content_hash", "version", "twins", "fetched_at", "validators", "updated_at"]
     document.save(update_fields=changed)
-    forget_files([earlier])
+    forget_files(earlier)
     return True
 
 
