@@ -16,7 +16,8 @@ def note_twin(document: Document, file: File) -> bool:
     """
     kept = Document.objects.select_for_update().filter(pk=document.pk).get()
     here = (kept.file_id, *kept.twins)
-    if file.purpose == PURPOSE and File.objects.filter(pk__in={*here} - {file.pk}, purpose=PURPOSE).exists():
+    others = [pk for pk in here if pk not in (None, file.pk)]
+    if file.purpose == PURPOSE and File.objects.filter(pk__in=others, purpose=PURPOSE).exists():
         return False
     if file.pk not in here:
         Document.objects.filter(pk=document.pk).update(twins=[*kept.twins, file.pk])

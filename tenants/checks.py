@@ -60,11 +60,11 @@ def tables_live_in_one_world(app_configs, **kwargs):
 
 @register()
 def tenant_schemas_stay_small(app_configs, **kwargs):
-    """At most 120 tables per tenant: each costs catalogue rows and memory per connection, times tenants."""
+    """At most 64 tables per tenant: each costs catalogue rows and memory per connection, times tenants."""
     count = len(_tables(settings.TENANT_APPS)) + 1
     return (
-        [Error(f"A tenant schema would have {count} tables, at most 120.", id="atrium.E004")]
-        if count > 120
+        [Error(f"A tenant schema would have {count} tables, at most 64.", id="atrium.E004")]
+        if count > 64
         else []
     )
 

@@ -7,6 +7,7 @@ read it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -138,12 +139,12 @@ def keep(
     """What a model found in each of these; None: nothing usable. Passages that are gone are passed over."""
     with connection.cursor() as cursor:
         for passage, found in answers:
-            asked = Jsonb({model: {"is_read": found is not None, "order": str(order_id)}})
-            here = [passage.chunk_id, generation_id]
+            asked: Any = Jsonb({model: {"is_read": found is not None, "order": str(order_id)}})
             if found is None:
-                cursor.execute(ASKED, [asked, *here])
+                cursor.execute(ASKED, [asked, passage.chunk_id, generation_id])
                 continue
-            cursor.execute(READ, [asked, Jsonb(_rows(found)), *here])
+            kept: Any = Jsonb(_rows(found))
+            cursor.execute(READ, [asked, kept, passage.chunk_id, generation_id])
             if cursor.rowcount:
                 cursor.execute(CLEAR, [passage.chunk_id] * 2)
                 _add(cursor, generation_id, passage.chunk_id, found)

@@ -241,7 +241,7 @@ def _take_page(collection: Collection, document: Document, page: Page, file: Fil
         note_reason(document.pk, message, state=state, fetched_at=document.fetched_at)
         order_next_look(document)
         return False
-    earlier = [document.file]
+    earlier: Sequence[File | None] = [document.file]
     if document.file_id is not None and document.content_hash != file.sha256:
         earlier = list_files([document])
         document.version += 1

@@ -81,7 +81,7 @@ def test_the_template_holds_no_people(unblocked):
 
 
 def test_tenant_schemas_hold_only_what_the_clone_copies(unblocked):
-    """No partitions, views, triggers or functions; sequences only behind identity columns. And at most 120
+    """No partitions, views, triggers or functions; sequences only behind identity columns. And at most 50
     tables.
     """
     kinds = {
