@@ -70,9 +70,12 @@ def test_a_limits_key_is_chosen_by_the_keyboard(arrive):
     chat = arrive(role="owner", path="/admin/accounts/limit/add/")
     page, keyboard = chat.page, chat.page.keyboard
     key, _text = create_api_key(actor=None, user=make_person(TENANTS[0]), name="Night report")
+    page.wait_for_load_state("load")  # what is written meanwhile may take the focus
     page.locator("#id_level").select_option("key")
-    page.locator(".field-key .select2-selection").focus()
+    (box := page.locator(".field-key .select2-selection")).focus()
+    expect(box).to_be_focused()
     keyboard.press("Enter")
+    expect(page.locator(".select2-search__field")).to_be_focused()
     keyboard.type("night rep")
     expect(page.locator(".select2-results__option--highlighted")).to_have_text(key.name_with_owner)
     keyboard.press("Enter")
